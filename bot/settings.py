@@ -1,0 +1,247 @@
+"""The only reader of the environment and of the TOML file; every duration is divided by the time scale here, once."""
+
+import os
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.contract import Role
+from bot.errors import Misconfigured
+
+Strategy = Literal["blue-green", "canary", "rolling"]
+Colour = Literal["blue", "green"]
+COLOURS: tuple[Colour, ...] = get_args(Colour)
+RUNBOOK_CHANNEL = "llm-observatory-alerts"
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_span(value: object) -> object:
+    """Turn `90s`, `15m`, `24h` into a span; anything else is left to pydantic."""
+    if not isinstance(value, str) or value.startswith(("P", "-P")):  # ISO 8601, as records are stored
+        return value
+    for unit in ("ms", "s", "m", "h", "d"):
+        number = value.removesuffix(unit)
+        if number != value and number.replace(".", "", 1).isdigit():
+            return timedelta(seconds=float(number) * _UNITS[unit])
+    raise ValueError(f"{value!r} is not a span such as 30s, 15m or 24h")
+
+
+Span = Annotated[timedelta, BeforeValidator(parse_span)]
+
+
+class Section(BaseModel):
+    """A part of the TOML file; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColourSettings(Section):
+    """One of the two sides of an environment."""
+
+    service: str = Field(description="ECS service")
+    target_group: str = Field(description="ARN of the target group in the production rule")
+    selector: str = Field(description='label matchers of its series, such as color="blue"')
+    container: str = Field(default="storage", description="container of the task definition that holds the image")
+
+
+class Environment(Section):
+    """Where a deployment goes."""
+
+    strategy: Strategy = "blue-green"
+    approvals: int = Field(default=1, ge=0, le=5, description="people other than the asker who must approve")
+    region: str = "us-east-1"
+    cluster: str
+    repository: str = Field(description="ECR repository name")
+    listener_rule: str = Field(description="ARN of the rule that holds both target groups")
+    url: str = Field(description="address of the load balancer, such as https://api.llm-observatory.io")
+    test_header: str = Field(default="X-Storage-Colour", description="header of the test rule that reaches a colour")
+    prometheus_url: str | None = None
+    database_url_variable: str | None = Field(default=None, description="environment variable with the target's URL")
+    blue: ColourSettings
+    green: ColourSettings
+
+    def colour(self, name: Colour) -> ColourSettings:
+        """Return the settings of one side."""
+        return self.blue if name == "blue" else self.green
+
+
+class Durations(Section):
+    """Every wait of the runbook (facts: deploy.md section 5); divided by the time scale when read."""
+
+    approval: Span = Field(default=timedelta(minutes=30), description="an unanswered request expires")
+    prepare: Span = Field(default=timedelta(minutes=10), description="the idle colour must be stable by then")
+    prepare_poll: Span = timedelta(seconds=5)
+    verify: Span = Field(default=timedelta(seconds=300), description="runbook: --timeout 300")
+    verify_poll: Span = timedelta(seconds=15)
+    observe: Span = Field(default=timedelta(seconds=120), description="traffic must follow the weights by then")
+    observe_poll: Span = timedelta(seconds=5)
+    observe_window: Span = timedelta(seconds=20)
+    bake: Span = Field(default=timedelta(minutes=15), description="watch after the switch")
+    tick: Span = Field(default=timedelta(seconds=30), description="one look at the metrics; at least 2 scrapes")
+    hard_window: Span = timedelta(minutes=2)
+    evaluate_window: Span = timedelta(minutes=5)
+    baseline_window: Span = timedelta(hours=1)
+    answer: Span = Field(default=timedelta(minutes=10), description="an unanswered question rolls back")
+    blind: Span = Field(default=timedelta(minutes=10), description="blind for so long: ask")
+    no_data: Span = Field(default=timedelta(minutes=5), description="no traffic for so long: ask")
+    unhealthy: Span = Field(default=timedelta(seconds=60), description="healthy < desired for so long: harm")
+    drain: Span = Field(default=timedelta(seconds=300), description="runbook: 5 minutes")
+    drain_poll: Span = timedelta(seconds=10)
+    hold: Span = Field(default=timedelta(hours=24), description="runbook: keep blue 24 hours")
+    card_gap: Span = Field(default=timedelta(seconds=2), description="between two updates of one card")
+
+
+class Thresholds(Section):
+    """The runbook's limits (runbook.md `When to Rollback`, facts deploy.md section 4.3)."""
+
+    error_rate_harm: float = Field(default=0.01, description="share of requests; immediate rollback above it")
+    error_rate_evaluate: float = Field(default=0.005, description="share of requests; evaluate above it")
+    latency_ratio_harm: float = Field(default=2.0, description="P95 against the baseline; immediate rollback")
+    latency_ratio_evaluate: float = Field(default=1.5, description="P95 against the baseline; evaluate")
+    latency_floor_seconds: float = Field(default=0.5, description="P95 below it never counts as harm")
+    harm_min_errors: int = 5
+    harm_min_requests: int = 50
+    harm_ticks: int = 2
+    evaluate_min_errors: int = 3
+    evaluate_min_requests: int = 200
+    evaluate_ticks: int = 3
+    latency_min_requests: int = 300
+    latency_ticks: int = 3
+    provider_errors: int = Field(default=4, description="consecutive failed queries before the watch counts as blind")
+    write_seconds: float = Field(default=0.1, description="runbook: write < 100 ms")
+    read_seconds: float = Field(default=0.2, description="runbook: query < 200 ms")
+    probe_requests: int = Field(default=20, description="requests of the error probe through the test rule")
+    traffic_tolerance: float = Field(default=0.02, description="share of traffic that may differ from the weight")
+
+
+class Metrics(Section):
+    """Names of the series that count requests and their duration, per colour selected by its `selector`."""
+
+    requests: str = "http_requests_total"
+    errors: str = Field(default='status=~"5.."', description="matcher that makes a request an error")
+    duration: str = "http_request_duration_seconds_bucket"
+
+
+class Level(Section):
+    """One step of the ladder."""
+
+    level: int = Field(ge=1, le=4)
+    after: Span
+    who: str
+
+
+RUNBOOK_LADDER = (
+    Level(level=1, after=timedelta(0), who="on-call engineer"),
+    Level(level=2, after=timedelta(minutes=15), who="secondary on-call"),
+    Level(level=3, after=timedelta(minutes=30), who="manager or director"),
+    Level(level=4, after=timedelta(minutes=60), who="executives"),
+)
+
+
+class Config(Section):
+    """The TOML file. Everything has the runbook's number as its default, so a small file suffices."""
+
+    environments: dict[str, Environment] = Field(default_factory=dict)
+    roles: dict[Role, tuple[str, ...]] = Field(default_factory=dict)
+    durations: Durations = Durations()
+    thresholds: Thresholds = Thresholds()
+    metrics: Metrics = Metrics()
+    ladder: tuple[Level, ...] = RUNBOOK_LADDER
+
+
+class Settings(BaseSettings):
+    """What this process was told: secrets and addresses from the environment, structure from the TOML file."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True)
+
+    config_path: Path | None = Field(default=None, validation_alias=AliasChoices("OPSBOT_CONFIG", "config_path"))
+    home: Path = Field(default=Path("~/.local/share/opsbot"), validation_alias=AliasChoices("OPSBOT_HOME", "home"))
+    time_scale: float = Field(
+        default=1.0, gt=0, le=10_000, validation_alias=AliasChoices("OPSBOT_TIME_SCALE", "time_scale")
+    )
+    database_url: SecretStr | None = None
+    slack_bot_token: SecretStr | None = None
+    slack_app_token: SecretStr | None = None
+    slack_signing_secret: SecretStr | None = None
+    slack_api_url: str = "https://slack.com/api/"
+    slack_channel: str = RUNBOOK_CHANNEL
+    pagerduty_api_key: SecretStr | None = None
+    pagerduty_routing_key: SecretStr | None = None
+    pagerduty_service_id: str | None = None
+    pagerduty_escalation_policy_id: str | None = None
+    pagerduty_from: str | None = None
+    pagerduty_api_url: str = "https://api.pagerduty.com"
+    pagerduty_events_url: str = "https://events.pagerduty.com"
+    prometheus_url: str | None = None
+    http_host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] | None = None
+    config: Config = Config()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.slack_bot_token) and not (self.slack_app_token or self.slack_signing_secret):
+            raise ValueError("SLACK_BOT_TOKEN needs SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP)")
+        return self
+
+    def environment(self, name: str) -> Environment:
+        """Return one environment's settings; the caller has checked the name."""
+        return self.config.environments[name]
+
+    def target_database_url(self, environment: str) -> str | None:
+        """Return the URL of the environment's own database, or None where it is not configured."""
+        variable = self.environment(environment).database_url_variable
+        return os.environ.get(variable) if variable else None
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the environment and the TOML file. Raises Misconfigured with one line for each finding."""
+    try:
+        first = Settings(**overrides)
+        return first.model_copy(update={"config": _scaled(_config(first), first.time_scale)})
+    except ValidationError as error:
+        raise Misconfigured("; ".join(_findings(error))) from error
+
+
+def _config(settings: Settings) -> Config:
+    path = settings.config_path or Path("opsbot.toml")
+    if not path.exists():
+        if settings.config_path is not None:
+            raise Misconfigured(f"OPSBOT_CONFIG names {path}, which does not exist")
+        return settings.config
+    try:
+        return Config.model_validate(tomllib.loads(path.read_text()))
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"{path} is not valid TOML: {error}") from error
+
+
+def _findings(error: ValidationError) -> list[str]:
+    return [f"{'.'.join(str(part) for part in item['loc']) or 'settings'}: {item['msg']}" for item in error.errors()]
+
+
+_FASTEST_POLL = timedelta(milliseconds=200)
+
+
+def _scaled(config: Config, scale: float) -> Config:
+    """Divide every span by the scale; polls keep a floor so that a fast world is not a busy loop."""
+    if scale == 1:
+        return config
+    spans = {name: getattr(config.durations, name) / scale for name in Durations.model_fields}
+    spans |= {name: max(span, _FASTEST_POLL) for name, span in spans.items() if name.endswith("_poll")}
+    ladder = tuple(level.model_copy(update={"after": level.after / scale}) for level in config.ladder)
+    return config.model_copy(update={"durations": Durations(**spans), "ladder": ladder})

@@ -1,0 +1,212 @@
+"""`/deploy`: its words, its form and its buttons. What they set in motion lives in `commands/rollout`."""
+
+from bot import blocks
+from bot.contract import Command, Handler, Reply, Request
+from bot.errors import Invalid
+from bot.services import Services
+from commands import grammar
+from commands.approval.records import Choice
+from commands.rollout import card, desk, messages, store
+from commands.rollout.records import Deployment
+
+FORM, REJECT_FORM = "deploy_form", "deploy_reject_form"
+_STEERING = ("pause", "resume", "abort")
+_VERBS = ("status", "history", "help", *_STEERING)
+_STRATEGIES = ("blue-green",)
+_SWITCHES, _VALUED = ("dry-run", "replace-hold"), ("ticket", "strategy")
+
+
+async def handle(request: Request, services: Services) -> Reply:
+    """Understand the words and do what they say."""
+    words = grammar.read(request.text, switches=_SWITCHES, valued=_VALUED)
+    verb = words.plain[0].lower() if words.plain else ""
+    if not request.text.strip():
+        return Reply(view=_form(services))
+    if verb in _STEERING:
+        return await _steer(
+            request, services, verb, _only(words.plain[1:], f"/deploy {verb} needs the id of a deployment")
+        )
+    if verb == "status":
+        return await _status(services, words.plain[1:])
+    if verb == "history":
+        return await _history(services, words.plain[1:])
+    if verb == "help":
+        return Reply(text=_help())
+    return await _deploy(request, services, _wish(words, services))
+
+
+async def _deploy(request: Request, services: Services, wish: desk.Wish) -> Reply:
+    deployment = await desk.open_deployment(services, request, wish)
+    what = f"deploy `{wish.version}` to *{wish.environment}*, {deployment.strategy}"
+    ticket = f", ticket {blocks.escape(wish.ticket)}" if wish.ticket else ""
+    if wish.dry_run:
+        return Reply(text=f"Understood: show the plan to {what}{ticket}. Nothing will be changed (`{deployment.id}`).")
+    return Reply(text=f"Understood: {what}{ticket}. The preflight is running; follow `{deployment.id}` in the channel.")
+
+
+def _wish(words: grammar.Words, services: Services) -> desk.Wish:
+    known = services.settings.config.environments
+    versions = [word for word in words.plain if grammar.is_version(word)]
+    others = [word for word in words.plain if not grammar.is_version(word)]
+    if len(versions) != 1 or len(others) != 1:
+        if words.plain and not versions and len(others) == 2:  # noqa: PLR2004 - a version and an environment
+            grammar.version(next((word for word in others if word.lower() not in known), others[0]))
+        raise Invalid(f"I need one version and one environment, such as `/deploy v0.1.0 production`. {_NOTHING}")
+    environment = grammar.environment(others[0], known)
+    strategy = words.flags.get("strategy", services.settings.environment(environment).strategy)
+    grammar.one_of(strategy, _STRATEGIES, "strategy that this version of opsbot carries out")
+    return desk.Wish(
+        version=grammar.version(versions[0]),
+        environment=environment,
+        ticket=words.flags.get("ticket", ""),
+        dry_run="dry-run" in words.flags,
+        replace_hold="replace-hold" in words.flags,
+    )
+
+
+async def _steer(request: Request, services: Services, verb: str, deployment_id: str) -> Reply:
+    deployment = await desk.steer(services, request, deployment_id, verb)
+    return Reply(text=f"Asked {deployment.id} to {verb}. The thread says when it has happened.")
+
+
+async def _status(services: Services, ids: tuple[str, ...]) -> Reply:
+    async with services.database.transaction() as session:
+        if ids:
+            one = card.render(await store.get(session, ids[0]))
+            return Reply(text=one.text, blocks=one.blocks)
+        running = await store.unfinished(session)
+    if not running:
+        return Reply(text="No deployment is running or held. `/deploy history` shows the last ones.")
+    return Reply(text="\n".join(_line(deployment) for deployment in running))
+
+
+async def _history(services: Services, names: tuple[str, ...]) -> Reply:
+    known = services.settings.config.environments
+    environment = grammar.environment(names[0], known) if names else None
+    async with services.database.transaction() as session:
+        found = await store.latest(session, environment)
+    return Reply(text="\n".join(_line(one) for one in found) or "Nothing has been deployed yet.")
+
+
+async def _approve(request: Request, services: Services) -> Reply:
+    deployment_id, _, shown = request.value.partition(":")
+    ruling = await desk.decide(services, request, deployment_id, Choice.APPROVE, shown=shown)
+    return Reply(text=ruling.sentence)
+
+
+async def _approve_by_mention(request: Request, services: Services) -> Reply:
+    deployment_id = _only(tuple(request.text.split()), "Say which one: `approve dep_…`")
+    return Reply(text=(await desk.decide(services, request, deployment_id, Choice.APPROVE, shown="")).sentence)
+
+
+async def _ask_reason(request: Request, services: Services) -> Reply:
+    field = blocks.text_input("reason", "Why?", hint="Shown in the thread and kept in the record", multiline=True)
+    async with services.database.transaction() as session:
+        deployment = await store.get(session, request.value.partition(":")[0])
+    what = blocks.section(f"{deployment.version} to *{deployment.environment}*. The requester is told at once.")
+    return Reply(
+        view=blocks.modal(REJECT_FORM, "Reject deployment", [what, field], submit="Reject", value=request.value)
+    )
+
+
+async def _reject(request: Request, services: Services) -> Reply:
+    deployment_id, _, shown = request.value.partition(":")
+    reason = request.fields.get("reason", "").strip()
+    if not reason:
+        return Reply(errors={"reason": "Please give a reason; nothing was changed."})
+    ruling = await desk.decide(services, request, deployment_id, Choice.DENY, shown=shown, reason=reason)
+    return Reply(text=ruling.sentence) if ruling.counted else Reply(errors={"reason": ruling.sentence})
+
+
+async def _show_plan(request: Request, services: Services) -> Reply:
+    async with services.database.transaction() as session:
+        deployment = await store.get(session, request.value)
+    return Reply(text=messages.plan_text(deployment))
+
+
+async def _submit(request: Request, services: Services) -> Reply:
+    try:
+        version = grammar.version(request.fields.get("version", "").strip())
+    except Invalid as error:
+        return Reply(errors={"version": error.sentence})
+    wish = desk.Wish(
+        version=version,
+        environment=request.fields["environment"],
+        ticket=request.fields.get("ticket", "").strip(),
+        dry_run=bool(request.fields.get("dry_run")),
+    )
+    return await _deploy(request, services, wish)
+
+
+def _steered(verb: str) -> Handler:
+    async def click(request: Request, services: Services) -> Reply:
+        return await _steer(request, services, verb, request.value)
+
+    return click
+
+
+def _answered(kind: str) -> Handler:
+    async def click(request: Request, services: Services) -> Reply:
+        await desk.answer(services, request, request.value, kind)
+        return Reply(text="Your answer is recorded; the thread shows what follows.")
+
+    return click
+
+
+def _form(services: Services) -> dict[str, object]:
+    names = [(name, name) for name in services.settings.config.environments]
+    parts = [
+        blocks.text_input("version", "Version", hint="A version looks like v0.1.0"),
+        blocks.select_input("environment", "Environment", names, initial=names[-1][0]),
+        blocks.text_input("ticket", "Change ticket", optional=True),
+        blocks.checkbox_input("dry_run", "Dry run", "yes", "Only show the plan; change nothing"),
+    ]
+    return blocks.modal(FORM, "Deploy", parts, submit="Deploy")
+
+
+def _line(deployment: Deployment) -> str:
+    at = blocks.time(deployment.created_at, "{date_short_pretty} {time}")
+    return f"`{deployment.id}` {card.sentence(deployment)} ({at})"
+
+
+def _only(words: tuple[str, ...], complaint: str) -> str:
+    if len(words) != 1:
+        raise Invalid(f"{complaint}; `/deploy status` lists them. {_NOTHING}")
+    return words[0]
+
+
+def _help() -> str:
+    tries = "\n".join(f"`{example}`" for example in COMMAND.examples)
+    return (
+        f"*{COMMAND.name}* `{COMMAND.usage}`\n{COMMAND.summary}\n*Try*\n{tries}\n"
+        "Slash commands do not work inside threads: mention me there, for example `approve dep_…`."
+    )
+
+
+_NOTHING = "Nothing was changed."
+
+COMMAND = Command(
+    name="/deploy",
+    summary="Deploy a version to an environment",
+    usage="<version> <environment> [--ticket KEY] [--dry-run] [--replace-hold] | status [id] | history [environment] "
+    "| pause|resume|abort <id> | help",
+    examples=(
+        "/deploy v0.1.0 staging",
+        "/deploy v0.1.0 production --ticket OPS-1",
+        "/deploy v0.1.0 production --dry-run",
+        "/deploy status",
+    ),
+    handle=handle,
+    buttons={
+        card.APPROVE: _approve,
+        card.REJECT: _ask_reason,
+        card.SHOW_PLAN: _show_plan,
+        card.PAUSE: _steered("pause"),
+        card.RESUME: _steered("resume"),
+        card.ABORT: _steered("abort"),
+        card.KEEP: _answered("keep"),
+        card.BACK: _answered("back"),
+    },
+    views={FORM: _submit, REJECT_FORM: _reject},
+    mentions={"approve": _approve_by_mention},
+)
