@@ -24,7 +24,7 @@ from bot.clients.scaling import Scaling
 from bot.clients.service import StorageService
 from bot.clients.slack import Slack
 from bot.clients.target import Target
-from bot.errors import Misconfigured, Unavailable
+from bot.errors import Misconfigured, OpsError, Unavailable
 from bot.people import People
 from bot.sender import LANES, Sender
 from bot.services import Place, Services
@@ -42,6 +42,7 @@ Role: TypeAlias = Literal["serve", "web", "work"]
 # What Slack said about the token is believed for so long.
 AUTH_KEPT = timedelta(seconds=30)
 LAST_SENDS = timedelta(seconds=10)
+GREETING_PAUSE = timedelta(seconds=10)
 
 logger = structlog.get_logger(__name__)
 
@@ -138,12 +139,14 @@ class App:
     _sender: Sender | None = None
     _sending: asyncio.Task[None] | None = None
     _auth_until: datetime | None = None
+    _greeting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start the parts: first what works, then what takes work in. Raises Unavailable or Misconfigured."""
         settings = self.services.settings
         metrics.BUILD.labels(metadata.version("opsbot")).set(1)
         await schema.upgrade(self.services.database)
+        self._greeting = asyncio.create_task(self._greet())
         works, listens = self.role != "web", self.role != "work"
         await durable.launch(self.services, executor=works, on_lost=_end)
         if works:
@@ -165,6 +168,9 @@ class App:
     async def stop(self) -> None:
         """Take no more work, let what is at work end or park it, and close."""
         logger.info("opsbot_stopping", role=self.role)
+        if self._greeting:
+            self._greeting.cancel()
+            await asyncio.gather(self._greeting, return_exceptions=True)
         if self._sockets:
             await self._sockets.stop()
         if self._site:
@@ -219,6 +225,18 @@ class App:
         elif self._auth_until is None or now() > self._auth_until:
             await self.services.slack.auth()
             self._auth_until = now() + AUTH_KEPT
+
+    async def _greet(self) -> None:
+        """Learn the workspace's address, for the links in pages; nothing waits for it."""
+        while True:
+            try:
+                identity = await self.services.slack.auth()
+            except OpsError as error:
+                logger.warning("slack_unreachable", reason=error.sentence)
+                await asyncio.sleep(GREETING_PAUSE.total_seconds())
+            else:
+                logger.info("slack_greeted", team=identity.team, bot=identity.bot_user_id)
+                return
 
     def _send(self) -> None:
         self._sender = Sender(

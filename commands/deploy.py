@@ -1,17 +1,13 @@
-"""`/deploy`: its words, its form and its buttons. What they set in motion lives in `commands/rollout`."""
+"""`/deploy`: its words and its form. The buttons, and what they set in motion, live in `commands/rollout`."""
 
 from bot import blocks
-from bot.contract import Command, Handler, Reply, Request
+from bot.contract import Command, Reply, Request
 from bot.errors import Invalid
 from bot.services import Services
 from commands import grammar
-from commands.approval.records import Choice
-from commands.rollout import card, desk, messages, store
-from commands.rollout.records import Deployment
+from commands.rollout import clicks, desk, store
 
-FORM, REJECT_FORM = "deploy_form", "deploy_reject_form"
-_STEERING = ("pause", "resume", "abort")
-_VERBS = ("status", "history", "help", *_STEERING)
+FORM = "deploy_form"
 _STRATEGIES = ("blue-green",)
 _SWITCHES, _VALUED = ("dry-run", "replace-hold"), ("ticket", "strategy")
 
@@ -22,12 +18,12 @@ async def handle(request: Request, services: Services) -> Reply:
     verb = words.plain[0].lower() if words.plain else ""
     if not request.text.strip():
         return Reply(view=_form(services))
-    if verb in _STEERING:
-        return await _steer(
-            request, services, verb, _only(words.plain[1:], f"/deploy {verb} needs the id of a deployment")
+    if verb in clicks.STEERING:
+        return await clicks.steer(
+            request, services, verb, clicks.only(words.plain[1:], f"/deploy {verb} needs the id of a deployment")
         )
     if verb == "status":
-        return await _status(services, words.plain[1:])
+        return await clicks.status(services, words.plain[1:])
     if verb == "history":
         return await _history(services, words.plain[1:])
     if verb == "help":
@@ -64,64 +60,12 @@ def _wish(words: grammar.Words, services: Services) -> desk.Wish:
     )
 
 
-async def _steer(request: Request, services: Services, verb: str, deployment_id: str) -> Reply:
-    deployment = await desk.steer(services, request, deployment_id, verb)
-    return Reply(text=f"Asked {deployment.id} to {verb}. The thread says when it has happened.")
-
-
-async def _status(services: Services, ids: tuple[str, ...]) -> Reply:
-    async with services.database.transaction() as session:
-        if ids:
-            one = card.render(await store.get(session, ids[0]))
-            return Reply(text=one.text, blocks=one.blocks)
-        running = await store.unfinished(session)
-    if not running:
-        return Reply(text="No deployment is running or held. `/deploy history` shows the last ones.")
-    return Reply(text="\n".join(_line(deployment) for deployment in running))
-
-
 async def _history(services: Services, names: tuple[str, ...]) -> Reply:
     known = services.settings.config.environments
     environment = grammar.environment(names[0], known) if names else None
     async with services.database.transaction() as session:
         found = await store.latest(session, environment)
-    return Reply(text="\n".join(_line(one) for one in found) or "Nothing has been deployed yet.")
-
-
-async def _approve(request: Request, services: Services) -> Reply:
-    deployment_id, _, shown = request.value.partition(":")
-    ruling = await desk.decide(services, request, deployment_id, Choice.APPROVE, shown=shown)
-    return Reply(text=ruling.sentence)
-
-
-async def _approve_by_mention(request: Request, services: Services) -> Reply:
-    deployment_id = _only(tuple(request.text.split()), "Say which one: `approve dep_…`")
-    return Reply(text=(await desk.decide(services, request, deployment_id, Choice.APPROVE, shown="")).sentence)
-
-
-async def _ask_reason(request: Request, services: Services) -> Reply:
-    field = blocks.text_input("reason", "Why?", hint="Shown in the thread and kept in the record", multiline=True)
-    async with services.database.transaction() as session:
-        deployment = await store.get(session, request.value.partition(":")[0])
-    what = blocks.section(f"{deployment.version} to *{deployment.environment}*. The requester is told at once.")
-    return Reply(
-        view=blocks.modal(REJECT_FORM, "Reject deployment", [what, field], submit="Reject", value=request.value)
-    )
-
-
-async def _reject(request: Request, services: Services) -> Reply:
-    deployment_id, _, shown = request.value.partition(":")
-    reason = request.fields.get("reason", "").strip()
-    if not reason:
-        return Reply(errors={"reason": "Please give a reason; nothing was changed."})
-    ruling = await desk.decide(services, request, deployment_id, Choice.DENY, shown=shown, reason=reason)
-    return Reply(text=ruling.sentence) if ruling.counted else Reply(errors={"reason": ruling.sentence})
-
-
-async def _show_plan(request: Request, services: Services) -> Reply:
-    async with services.database.transaction() as session:
-        deployment = await store.get(session, request.value)
-    return Reply(text=messages.plan_text(deployment))
+    return Reply(text="\n".join(clicks.line(one) for one in found) or "Nothing has been deployed yet.")
 
 
 async def _submit(request: Request, services: Services) -> Reply:
@@ -138,21 +82,6 @@ async def _submit(request: Request, services: Services) -> Reply:
     return await _deploy(request, services, wish)
 
 
-def _steered(verb: str) -> Handler:
-    async def click(request: Request, services: Services) -> Reply:
-        return await _steer(request, services, verb, request.value)
-
-    return click
-
-
-def _answered(kind: str) -> Handler:
-    async def click(request: Request, services: Services) -> Reply:
-        await desk.answer(services, request, request.value, kind)
-        return Reply(text="Your answer is recorded; the thread shows what follows.")
-
-    return click
-
-
 def _form(services: Services) -> dict[str, object]:
     names = [(name, name) for name in services.settings.config.environments]
     parts = [
@@ -162,17 +91,6 @@ def _form(services: Services) -> dict[str, object]:
         blocks.checkbox_input("dry_run", "Dry run", "yes", "Only show the plan; change nothing"),
     ]
     return blocks.modal(FORM, "Deploy", parts, submit="Deploy")
-
-
-def _line(deployment: Deployment) -> str:
-    at = blocks.time(deployment.created_at, "{date_short_pretty} {time}")
-    return f"`{deployment.id}` {card.sentence(deployment)} ({at})"
-
-
-def _only(words: tuple[str, ...], complaint: str) -> str:
-    if len(words) != 1:
-        raise Invalid(f"{complaint}; `/deploy status` lists them. {_NOTHING}")
-    return words[0]
 
 
 def _help() -> str:
@@ -197,16 +115,7 @@ COMMAND = Command(
         "/deploy status",
     ),
     handle=handle,
-    buttons={
-        card.APPROVE: _approve,
-        card.REJECT: _ask_reason,
-        card.SHOW_PLAN: _show_plan,
-        card.PAUSE: _steered("pause"),
-        card.RESUME: _steered("resume"),
-        card.ABORT: _steered("abort"),
-        card.KEEP: _answered("keep"),
-        card.BACK: _answered("back"),
-    },
-    views={FORM: _submit, REJECT_FORM: _reject},
-    mentions={"approve": _approve_by_mention},
+    buttons=clicks.BUTTONS,
+    views={FORM: _submit, **clicks.VIEWS},
+    mentions=clicks.MENTIONS,
 )

@@ -1,7 +1,7 @@
 """Open an incident and page its first level in the caller's transaction; take in what became of the page."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -32,9 +32,7 @@ async def report(session: AsyncSession, services: Services, trouble: Trouble, *,
         return incident.id
     rung = ladder.first(incident.ladder, incident.severity)
     detail: dict[str, object] = {"title": incident.title, "evidence": list(trouble.evidence)}
-    await store.note(
-        session, incident.id, key=f"{incident.id}:opened", kind="opened", source="bot", detail=detail, at=now
-    )
+    await store.note(session, incident.id, key=f"{incident.id}:opened", kind="opened", source="bot", detail=detail)
     await audit.record(
         session, actor="opsbot", action="incident_opened", subject=incident.id, deployment=trouble.deployment
     )
@@ -59,12 +57,11 @@ async def page_ended(session: AsyncSession, sent: Sent) -> None:
     incident = await store.get(session, sent.subject)
     if incident is None:
         return
-    now = datetime.now(UTC)
     if sent.ok:
         level = int(sent.key.rpartition(":L")[2])
         await store.raise_level(session, incident.id, level)
         detail: dict[str, object] = {"level": level, "attempts": sent.attempts}
-        await store.note(session, incident.id, key=sent.key, kind="paged", source="pagerduty", detail=detail, at=now)
+        await store.note(session, incident.id, key=sent.key, kind="paged", source="pagerduty", detail=detail)
         raised = await store.get(session, incident.id)
         assert raised is not None
         text = messages.accepted(raised)

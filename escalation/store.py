@@ -1,9 +1,9 @@
 """The only code that sees rows of incidents: takes a session, returns records."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import cast
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -55,17 +55,10 @@ async def raise_level(session: AsyncSession, incident_id: str, level: int) -> No
 
 
 async def note(
-    session: AsyncSession,
-    incident_id: str,
-    *,
-    key: str,
-    kind: str,
-    source: str,
-    detail: dict[str, object],
-    at: datetime,
+    session: AsyncSession, incident_id: str, *, key: str, kind: str, source: str, detail: dict[str, object]
 ) -> None:
-    """Write one line of the timeline; the same key is written once."""
-    values = {"incident": incident_id, "key": key, "kind": kind, "source": source, "detail": detail, "at": at}
+    """Write one line of the timeline at the database's time; the same key is written once."""
+    values = {"incident": incident_id, "key": key, "kind": kind, "source": source, "detail": detail, "at": func.now()}
     await session.exec(insert(IncidentEventRow).values(**values).on_conflict_do_nothing())
 
 

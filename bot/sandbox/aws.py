@@ -25,6 +25,8 @@ from bot.sandbox.propagation import Propagation
 _SEED = 20_260_101
 _TICK_SECONDS = 0.1
 _SLOWEST_TICK_SECONDS = 0.5
+# While changed weights are on their way: a tenth of a second is half a minute of the fastest world.
+_TURN_SECONDS = 0.01
 
 
 class Cloud:
@@ -72,7 +74,10 @@ class Cloud:
         pause = min(_SLOWEST_TICK_SECONDS, max(_TICK_SECONDS, 1 / self._speed))
         while True:
             self.tick()
-            time.sleep(pause)
+            if self._propagation.pending:
+                time.sleep(_TURN_SECONDS)
+            else:
+                self.board.wait(revision=self.board.revision, seconds=pause)
 
     def snapshot(self) -> dict[str, object]:
         """Return what the traffic and the page need to know, as one JSON value."""

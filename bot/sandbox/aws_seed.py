@@ -14,7 +14,6 @@ from moto.ecr.models import ecr_backends
 
 from bot.sandbox import places, releases
 
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
 # Runbook-like numbers, in the world's own seconds: healthy after 2 checks of 10 s, drained after a minute.
 _HEALTH_CHECK = {
     "HealthCheckPath": "/health",
@@ -42,8 +41,8 @@ class Builder:
         config = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=3, read_timeout=10)
         session: Any = boto3.session.Session(region_name=releases.REGION)
         keys = {
-            "aws_access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            "aws_secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            "aws_access_key_id": places.CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": places.CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         }
         self._clients: dict[str, Any] = {
             name: session.client(name, endpoint_url=endpoint, config=config, **keys)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bot.sandbox import aws_seed, pager, places, releases
+from bot.sandbox import pager, places, releases
 
 GROUPS: Mapping[str, str] = {
     "deployer": "obs-deployers",
@@ -17,7 +17,7 @@ GROUPS: Mapping[str, str] = {
 def variables(url: str, endpoint: str, *, speed: float) -> dict[str, str]:
     """Return the environment variables that point at this world."""
     return {
-        **aws_seed.CREDENTIALS,
+        **places.CREDENTIALS,
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_DEFAULT_REGION": releases.REGION,
         "AWS_EC2_METADATA_DISABLED": "true",

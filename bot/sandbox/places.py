@@ -7,6 +7,7 @@ COLOURS = ("blue", "green")
 TEST_HEADER = "X-Storage-Colour"
 CONTAINER = "storage"
 JOB = "storage-layer"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,11 @@ class Propagation:
         self._seen: dict[str, dict[str, int]] = {}
         self._since: dict[str, float] = {}
 
+    @property
+    def pending(self) -> bool:
+        """Tell whether some weights were written and do not work yet."""
+        return self.effective != self._seen
+
     def step(self, now: float, weights: Mapping[str, dict[str, int]], *, lag: float) -> bool:
         """Take in what the rules say now; True when the working weights of an environment turned."""
         turned = False

@@ -58,6 +58,8 @@ async def bad_release(play: Play) -> None:
     await play.see("PagerDuty accepted the page")
     pages = play.sandbox.world.pages()
     play.hold(len(pages) == 1, f"{len(pages)} pages were sent")
+    details = play.sandbox.world.pagerduty.pager.events[0]["payload"]["custom_details"]
+    play.hold("/archives/" in details["thread"], "the page does not lead to the thread")
     writes = play.switches()
     play.hold(len(writes) == 2, f"the rule was written {len(writes)} times")  # noqa: PLR2004 - there and back
     failed = await play.see("Watch errors and latency")

@@ -98,6 +98,18 @@ class Course:
             await self._heed(_texts(signal))
             signal = await durable.receive(timedelta(0))
 
+    async def wait_for(self, kind: str, span: timedelta) -> dict[str, str] | None:
+        """Wait for one kind of answer; None when none came in the whole span, whatever else arrived meanwhile."""
+        began = await self.do(float, steps.moment)
+        left = span
+        while left > timedelta(0):
+            await self.rest(left)
+            found = next((answer for answer in self.answers if answer["kind"] == kind), None)
+            if found is not None:
+                return found
+            left = span - timedelta(seconds=await self.do(float, steps.moment) - began)
+        return None
+
     async def breathe(self, span: timedelta) -> None:
         """Wait on the way back, where nothing that people ask for may interrupt; what they ask is kept."""
         signal = await durable.receive(span)

@@ -13,6 +13,7 @@ from commands.checks import Finding, failed, stopping
 from commands.rollout import messages, plans, preflight, scene, store, survey
 from commands.rollout.records import Preflight, Recheck, State
 from commands.rollout.scene import Scene
+from escalation import incidents
 
 
 async def make_plan(services: Services, deployment_id: str) -> Preflight:
@@ -118,6 +119,7 @@ async def _examine(at: Scene) -> Preflight:
     facts = await survey.survey(at.place, at.environment, config.metrics, deployment.version)
     async with services.database.transaction() as session:
         standing = await store.standing(session, deployment.environment, deployment.version)
+        troubles = await incidents.open_in(session, deployment.environment)
     wish = preflight.Wish(
         environment=deployment.environment,
         version=deployment.version,
@@ -125,6 +127,7 @@ async def _examine(at: Scene) -> Preflight:
         holder=deployment.replaces,
         gives_up_hold=deployment.gives_up_hold,
         ticket=deployment.ticket,
+        incidents=tuple(f"{one.id} ({one.severity})" for one in troubles),
     )
     return replace(preflight.examine(facts, wish, at.environment, config), dry_run=deployment.dry_run)
 

@@ -28,6 +28,7 @@ class Wish:
     holder: str = ""
     gives_up_hold: bool = False
     ticket: str = ""
+    incidents: tuple[str, ...] = ()
 
 
 def examine(facts: Facts, wish: Wish, environment: Environment, config: Config) -> Preflight:
@@ -46,6 +47,7 @@ def examine(facts: Facts, wish: Wish, environment: Environment, config: Config) 
             _test_rule(facts, live),
             _schema(facts),
             _alerts(facts),
+            _incidents(wish),
         ]
         if wish.holder:
             findings.append(_hold(wish, idle))
@@ -216,6 +218,12 @@ def _alerts(facts: Facts) -> Finding:
     if facts.alerts.value:
         return warned("alerts", "firing", f"firing: {', '.join(facts.alerts.value[:5])}")
     return passed("alerts", "none is firing")
+
+
+def _incidents(wish: Wish) -> Finding:
+    if wish.incidents:
+        return warned("incidents", "open", f"open: {', '.join(wish.incidents[:5])}")
+    return passed("incidents", "none is open")
 
 
 def _hold(wish: Wish, idle: Colour) -> Finding:

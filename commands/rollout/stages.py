@@ -5,7 +5,7 @@ Order and deadlines: facts deploy.md section 5.1. The executor in `workflow.py` 
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 
 from commands.checks import Verdict, stopping
 from commands.rollout import judges, looks, steps, watch
@@ -111,22 +111,21 @@ async def observe(run: Run) -> None:
 
 
 async def bake(run: Run) -> None:
-    """Watch the new colour; harm stops at once, doubt asks, and only proof goes on."""
+    """Watch the new colour; harm stops at once, doubt asks while the watch goes on, and only proof ends it."""
     base = await run.course.do(Baseline, looks.baseline)
     limits = watch.Limits(thresholds=run.rules.thresholds, durations=run.rules.durations, baseline=base)
     reading = await run.course.do(Reading, looks.reading)
     memory = watch.Memory(last=reading.at)
     while True:
         memory, said = watch.judge(memory, reading, limits, paused=run.course.paused)
+        if said.call is watch.Call.HARM:
+            raise Stop(f"harm_{said.code}", said.reason, evidence=(watch.describe(reading, limits),))
         if said.call is watch.Call.PROVEN:
             await run.course.done(said.reason)
             return
-        if said.call is watch.Call.HARM:
-            raise Stop(f"harm_{said.code}", said.reason, evidence=(watch.describe(reading, limits),))
         if said.call is watch.Call.ASK:
-            await _ask(run.course, said, run.rules.durations.answer)
-            memory = watch.Memory(last=reading.at, baked=memory.baked)
-        await run.course.note(f"{said.reason} · {memory.baked / run.rules.durations.bake:.0%} of the watch")
+            memory = await _ask(run, memory, said, reading.at)
+        await run.course.note(f"{said.reason} · {memory.baked / limits.durations.bake:.0%} of the watch")
         await run.course.rest(run.rules.durations.tick)
         reading = await run.course.do(Reading, looks.reading)
 
@@ -150,13 +149,9 @@ async def drain(run: Run) -> None:
 async def hold(run: Run) -> None:
     """Keep the old colour ready; a newer deployment may end the hold early, with consent."""
     await run.course.tell(steps.open_hold)
-    while True:
-        await run.course.rest(run.rules.durations.hold)
-        answer = run.course.answer()
-        if answer is None:
-            break
-        if answer["kind"] == "replaced":
-            raise Stop("replaced", f"its hold was given up for {answer['name']}", person=answer["name"])
+    answer = await run.course.wait_for("replaced", run.rules.durations.hold)
+    if answer is not None:
+        raise Stop("replaced", f"its hold was given up for {answer['name']}", person=answer["name"])
     await run.course.done(f"{run.plan.live.colour} was kept ready for the whole hold")
 
 
@@ -186,15 +181,16 @@ STAGES: Mapping[Step, Stage] = {
 }
 
 
-async def _ask(course: Course, said: watch.Judgement, left: timedelta) -> None:
-    """Put the question and wait; no answer rolls back, because production is already on the new colour."""
-    await course.tell(steps.put_question, said.reason, said.code)
-    await course.rest(left)
-    answer = course.answer()
-    if answer is not None:
-        if answer["kind"] == "keep":
-            await course.tell(steps.put_question, "", said.code)
-            return
-        if answer["kind"] == "back":
-            raise Stop("asked_back", f"{answer['name']} sent the traffic back: {said.reason}", person=answer["name"])
-    raise Stop(f"unanswered_{said.code}", f"nobody answered: {said.reason}")
+async def _ask(run: Run, memory: watch.Memory, said: watch.Judgement, at: datetime) -> watch.Memory:
+    """Put the question, or take its answer; no answer goes back, because production is already on the new colour."""
+    if memory.asked_at is None:
+        await run.course.tell(steps.put_question, said.reason, f"{said.code}:{at.isoformat()}")
+        return watch.asked(memory, said, at)
+    answer = run.course.answer()
+    if answer is not None and answer["kind"] == "keep":
+        return watch.kept(memory)
+    if answer is not None and answer["kind"] == "back":
+        raise Stop("asked_back", f"{answer['name']} sent the traffic back: {said.reason}", person=answer["name"])
+    if at - memory.asked_at >= run.rules.durations.answer:
+        raise Stop(f"unanswered_{said.code}", f"nobody answered: {said.reason}")
+    return memory

@@ -54,7 +54,9 @@ async def retire(services: Services, deployment_id: str) -> Done:
     """Scale the old colour to zero after a second look: no open incident, and the traffic is still where it was put."""
     at = await scene.enter(services, deployment_id)
     async with services.database.transaction() as session:
-        busy = await incidents.open_in(session, at.plan.environment)
+        started = at.deployment.started_at
+        found = await incidents.open_in(session, at.plan.environment)
+    busy = [incident for incident in found if started is None or incident.opened_at >= started]
     if busy:
         return Done(code="incident", sentence=f"incident {busy[0].id} is open: {at.plan.live.colour} stays ready")
     try:
@@ -75,6 +77,12 @@ async def resume_scaling(services: Services, deployment_id: str) -> Done:
     except OpsError as error:
         return Done(code="retry", sentence=error.sentence)
     return Done(code="ok")
+
+
+async def moment(services: Services, deployment_id: str) -> float:
+    """Return the time in epoch seconds, so that a workflow can measure a wait without a clock of its own."""
+    await scene.enter(services, deployment_id)
+    return services.now().timestamp()
 
 
 async def mark(

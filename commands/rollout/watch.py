@@ -45,6 +45,10 @@ class Memory:
     unhealthy_since: datetime | None = None
     blind_since: datetime | None = None
     silent_since: datetime | None = None
+    asked_at: datetime | None = None
+    question: str = ""
+    doubt: str = ""
+    accepted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,8 @@ def judge(memory: Memory, reading: Reading, limits: Limits, *, paused: bool = Fa
     harm = _harm(seen, reading, limits)
     if harm is not None:
         return seen, harm
+    if seen.asked_at is not None:
+        return seen, Judgement(call=Call.ASK, code=seen.question, reason=seen.doubt)
     doubt = _blind(seen, reading, limits) or _silent(seen, reading, limits) or _evaluate(seen, reading, limits)
     if doubt is not None:
         return seen, doubt
@@ -71,6 +77,20 @@ def judge(memory: Memory, reading: Reading, limits: Limits, *, paused: bool = Fa
     if baked >= limits.durations.bake and not _suspicious(seen) and _enough(reading, limits):
         return seen, Judgement(call=Call.PROVEN, code="proven", reason=describe(reading, limits))
     return seen, Judgement(call=Call.GO_ON, code="baking", reason=describe(reading, limits))
+
+
+def asked(memory: Memory, doubt: Judgement, at: datetime) -> Memory:
+    """Remember the open question; the watch goes on meanwhile, and harm is still harm."""
+    return replace(memory, asked_at=at, question=doubt.code, doubt=doubt.reason)
+
+
+def kept(memory: Memory) -> Memory:
+    """Remember that a person takes the doubt on: it is not asked again, but blindness is, after its time."""
+    if memory.question in {"blind", "no_data"}:
+        memory = replace(memory, blind_since=None, silent_since=None, provider_errors=0)
+    else:
+        memory = replace(memory, accepted=memory.accepted | {memory.question})
+    return replace(memory, asked_at=None, question="", doubt="")
 
 
 def describe(reading: Reading, limits: Limits) -> str:
@@ -148,17 +168,25 @@ def _silent(memory: Memory, reading: Reading, limits: Limits) -> Judgement | Non
 
 
 def _evaluate(memory: Memory, reading: Reading, limits: Limits) -> Judgement | None:
-    if memory.evaluate_errors >= limits.thresholds.evaluate_ticks:
+    errors_taken, latency_taken = "error_rate" in memory.accepted, "latency" in memory.accepted
+    if memory.evaluate_errors >= limits.thresholds.evaluate_ticks and not errors_taken:
         return Judgement(call=Call.ASK, code="error_rate", reason=_errors_sentence(reading, limits, evaluate=True))
-    if memory.evaluate_latency >= limits.thresholds.latency_ticks:
+    if memory.evaluate_latency >= limits.thresholds.latency_ticks and not latency_taken:
         ratio = limits.thresholds.latency_ratio_evaluate
         return Judgement(call=Call.ASK, code="latency", reason=_latency_sentence(reading, limits, ratio))
     return None
 
 
 def _suspicious(memory: Memory) -> bool:
-    open_counts = (memory.harm_errors, memory.harm_latency, memory.evaluate_errors, memory.evaluate_latency)
-    return any(open_counts) or memory.unhealthy_since is not None or memory.crashes > 0
+    doubts = {"error_rate": memory.evaluate_errors, "latency": memory.evaluate_latency}
+    open_doubt = any(count for code, count in doubts.items() if code not in memory.accepted)
+    return (
+        open_doubt
+        or memory.harm_errors > 0
+        or memory.harm_latency > 0
+        or memory.unhealthy_since is not None
+        or memory.crashes > 0
+    )
 
 
 def _enough(reading: Reading, limits: Limits) -> bool:

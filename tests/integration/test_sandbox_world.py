@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,7 @@ from bot.clients.pagerduty import PagerDuty
 from bot.clients.prometheus import Prometheus
 from bot.clients.scaling import Scaling
 from bot.clients.service import StorageService
-from bot.errors import OpsError, Refused, Throttled, Unavailable
+from bot.errors import OpsError, OutcomeUnknown, Refused, Throttled, Unavailable
 from bot.sandbox import releases
 from bot.sandbox.cloud import Cloud
 from bot.sandbox.world import World
@@ -393,6 +394,20 @@ async def test_an_outage_of_pagerduty_takes_no_event(hands, world, healed, outag
     with pytest.raises(Throttled if outage == "throttle" else Unavailable):
         await hands.pagerduty.send_event({**EVENT, "dedup_key": outage})
     assert len(world.pagerduty.pager.events) == before
+
+
+async def test_a_hanging_pagerduty_leaves_the_outcome_unknown(hands, world, healed):
+    await world.set_fault("pagerduty_down", True)
+    world.pagerduty.fail("hang")
+    hasty = PagerDuty(
+        hands.settings.pagerduty_routing_key.get_secret_value(),
+        events_url=hands.settings.pagerduty_events_url,
+        limit=timedelta(seconds=0.3),
+    )
+    with pytest.raises(OutcomeUnknown):
+        await hasty.send_event({**EVENT, "dedup_key": "hang"})
+    await hasty.close()
+    assert not [page for page in world.pages() if page.dedup_key == "hang"]
 
 
 async def test_pagerduty_answers_the_rest_calls_of_the_bot(hands, world):

@@ -129,3 +129,55 @@ def test_nothing_is_ever_proven_without_data(kinds):
         "silent": Reading(at=NOON, desired=6, healthy=6, failed_tasks=0),
     }
     assert all(one.call is not Call.PROVEN for one in run(*[made[kind] for kind in kinds]))
+
+
+def answered(first, later):
+    """Ask about the first readings, let a person keep it, and feed the later ones."""
+    memory = watch.Memory(last=NOON)
+    number = 0
+    while memory.asked_at is None:
+        number += 1
+        at = NOON + number * TICK
+        memory, said = watch.judge(memory, Reading(**{**vars(first), "at": at}), LIMITS)
+        if said.call is Call.ASK:
+            memory = watch.asked(memory, said, at)
+    memory = watch.kept(memory)
+    said = []
+    for step in range(1, 60):
+        memory, judgement = watch.judge(memory, Reading(**{**vars(later), "at": at + step * TICK}), LIMITS)
+        said.append(judgement)
+        if judgement.call is not Call.GO_ON:
+            break
+    return said
+
+
+def test_a_question_stays_open_until_it_is_answered_even_when_the_numbers_recover():
+    memory, said = watch.Memory(last=NOON), None
+    for number in range(1, 4):
+        at = NOON + number * TICK
+        memory, said = watch.judge(memory, Reading(**{**vars(reading(evaluate_errors=210.0)), "at": at}), LIMITS)
+    memory = watch.asked(memory, said, at)
+    memory, said = watch.judge(memory, reading(at=at + TICK), LIMITS)
+    assert (said.call, said.code) == (Call.ASK, "error_rate")
+
+
+def test_harm_while_a_question_is_open_is_harm():
+    memory = watch.Memory(last=NOON, asked_at=NOON, question="error_rate", doubt="0.7 %")
+    for number in range(1, 3):
+        bad = Reading(**{**vars(reading(errors=240.0)), "at": NOON + number * TICK})
+        memory, said = watch.judge(memory, bad, LIMITS)
+    assert said.call is Call.HARM
+
+
+def test_a_doubt_that_a_person_has_taken_on_is_not_asked_again_and_lets_the_watch_end():
+    doubtful = reading(evaluate_errors=210.0)
+    assert answered(doubtful, doubtful)[-1].call is Call.PROVEN
+
+
+def test_another_doubt_is_asked_again():
+    assert answered(reading(evaluate_errors=210.0), reading(p95=0.25))[-1].code == "latency"
+
+
+def test_blindness_that_goes_on_is_asked_about_again():
+    blind = Reading(at=NOON, desired=6, problem="away", healthy=6)
+    assert answered(blind, blind)[-1].code == "blind"
