@@ -31,6 +31,7 @@ from bot.services import Place, Services
 from bot.settings import Settings
 from bot.slack.app import build as build_slack
 from bot.slack.app import http_handler
+from bot.slack.flights import Flights
 from bot.slack.socket import Sockets
 from bot.store import Database
 from bot.web import Check, Site
@@ -42,6 +43,7 @@ Role: TypeAlias = Literal["serve", "web", "work"]
 # What Slack said about the token is believed for so long.
 AUTH_KEPT = timedelta(seconds=30)
 LAST_SENDS = timedelta(seconds=10)
+LAST_ANSWERS = timedelta(seconds=10)
 GREETING_PAUSE = timedelta(seconds=10)
 
 logger = structlog.get_logger(__name__)
@@ -135,6 +137,7 @@ class App:
     services: Services
     port: int | None = None
     _sockets: Sockets | None = None
+    _flights: Flights | None = None
     _site: Site | None = None
     _sender: Sender | None = None
     _sending: asyncio.Task[None] | None = None
@@ -157,6 +160,8 @@ class App:
             handler = http_handler(bolt) if settings.slack_signing_secret else None
             if settings.slack_app_token:
                 self._sockets = Sockets(bolt, settings, now=now)
+            else:
+                self._flights = Flights(bolt)
         # A bare worker has no address to be asked at unless it was given one.
         if listens or "port" in settings.model_fields_set:
             self._site = Site(checks=self.checks(), collect=self.collect, slack=handler)
@@ -175,6 +180,8 @@ class App:
             await self._sockets.stop()
         if self._site:
             await self._site.stop()
+        if self._flights:
+            await self._flights.land(LAST_ANSWERS)
         await durable.close()
         if self._sender and self._sending:
             self._sender.stop()

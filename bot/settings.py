@@ -102,7 +102,10 @@ class Durations(Section):
     drain: Span = Field(default=timedelta(seconds=300), description="runbook: 5 minutes")
     drain_poll: Span = timedelta(seconds=10)
     hold: Span = Field(default=timedelta(hours=24), description="runbook: keep blue 24 hours")
-    card_gap: Span = Field(default=timedelta(seconds=2), description="between two updates of one card")
+    card_gap: Span = Field(
+        default=timedelta(seconds=2),
+        description="between two updates of one card: Slack allows about 50 a minute; never scaled",
+    )
 
 
 class Thresholds(Section):
@@ -238,10 +241,11 @@ _FASTEST_POLL = timedelta(milliseconds=200)
 
 
 def _scaled(config: Config, scale: float) -> Config:
-    """Divide every span by the scale; polls keep a floor so that a fast world is not a busy loop."""
+    """Divide every span by the scale, but for Slack's own limit; polls keep a floor against busy loops."""
     if scale == 1:
         return config
     spans = {name: getattr(config.durations, name) / scale for name in Durations.model_fields}
+    spans["card_gap"] = config.durations.card_gap
     spans |= {name: max(span, _FASTEST_POLL) for name, span in spans.items() if name.endswith("_poll")}
     ladder = tuple(level.model_copy(update={"after": level.after / scale}) for level in config.ladder)
     return config.model_copy(update={"durations": Durations(**spans), "ladder": ladder})

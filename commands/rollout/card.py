@@ -55,6 +55,9 @@ def sentence(deployment: Deployment) -> str:
             return f"Deploy {what}: approved, looking at everything once more."
         name = blocks.escape(deployment.requested_by_name)
         return f"Approval needed: deploy {what}, asked by {name}. {missing} more to approve."
+    if deployment.state is State.HOLDING and deployment.plan is not None:
+        plan = deployment.plan
+        return f"Deploy {what}: live on {plan.idle.colour}, {plan.live.colour} is held ready for rollback."
     return f"Deploy {what}: {deployment.state}, {blocks.escape(_now(deployment))}."
 
 

@@ -25,6 +25,10 @@ from commands.rollout.records import (
 )
 
 
+_SWITCH_TRIES = 3
+"""Facts deploy.md section 5.1 step 7: known to be unchanged, tried again at most so often."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """What a stage works with: the course, the approved plan, and the rules it was approved under."""
@@ -85,6 +89,11 @@ async def switch(run: Run) -> None:
     """Write the weights and read them back."""
     run.course.touched = True
     shift = await run.course.do(Shift, steps.switch)
+    for _ in range(_SWITCH_TRIES - 1):
+        if shift.code != "unchanged":
+            break
+        await run.course.rest(run.rules.durations.observe_poll)
+        shift = await run.course.do(Shift, steps.switch)
     if shift.code == "done":
         await run.course.done(shift.sentence)
         return
