@@ -23,7 +23,7 @@ sandbox: setup ## the whole world and the bot on loopback: open the printed addr
 	$(RUN)/opsbot sandbox --port $(PORT) --speed $(SPEED)
 
 test: setup ## all tests; parts that need an absent program skip with their reason
-	$(RUN)/pytest
+	$(RUN)/pytest -n 2 --dist loadgroup
 
 check: setup ## format, lint, types, import rules, unit and architecture tests
 	$(RUN)/ruff format --check .

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -12,6 +12,9 @@ from bot.contract import Block, Card
 from bot.errors import Misconfigured, NotFound, Refused
 
 log = structlog.get_logger(__name__)
+
+# `since` is by the database's clock and a message's timestamp by Slack's: a post must not look older than its row.
+CLOCKS = timedelta(minutes=5)
 
 # Slack's codes for a message whose layout, not whose sending, is wrong.
 _LAYOUT = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "invalid_attachments"})
@@ -154,7 +157,7 @@ def said(payload: Mapping[str, object]) -> Card:
 async def _earlier(chat: Chat, spot: Spot) -> str | None:
     if not spot.unsure:
         return None
-    return await chat.find_post(spot.channel, spot.id, spot.since, thread=spot.thread)
+    return await chat.find_post(spot.channel, spot.id, spot.since - CLOCKS, thread=spot.thread)
 
 
 def _layouts(card: Card) -> tuple[Card, ...]:

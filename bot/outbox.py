@@ -14,7 +14,6 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import Field, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from bot import store
 from bot.contract import Block
 from bot.store import NOW, Moment
 
@@ -79,8 +78,8 @@ class CardPlace:
 async def show_card(session: AsyncSession, *, card: str, kind: str, channel: str) -> None:
     """Create the live message, or mark it stale so that it is rendered again."""
     statement = insert(CardRow).values(id=card, kind=kind, channel=channel, rev=1, sent_rev=0, attempts=0)
-    await session.exec(statement.on_conflict_do_update(index_elements=["id"], set_={"rev": sa.text("card.rev + 1")}))
-    await _wake(session, "card")
+    statement = statement.on_conflict_do_update(index_elements=["id"], set_={"rev": sa.text("card.rev + 1")})
+    await session.exec(statement.returning(_wake("card")))
 
 
 async def say(
@@ -124,9 +123,10 @@ async def card_place(session: AsyncSession, card: str) -> CardPlace | None:
 
 async def _put(session: AsyncSession, row: OutboxRow) -> None:
     values = row.model_dump(exclude={"id", "created_at", "next_at", "done_at", "claim"})
-    await session.exec(insert(OutboxRow).values(values).on_conflict_do_nothing(index_elements=["key"]))
-    await _wake(session, row.lane)
+    statement = insert(OutboxRow).values(values).on_conflict_do_nothing(index_elements=["key"])
+    await session.exec(statement.returning(_wake(row.lane)))
 
 
-async def _wake(session: AsyncSession, lane: str) -> None:
-    await store.execute(session, sa.text("SELECT pg_notify(:channel, :lane)"), channel=CHANNEL, lane=lane)
+def _wake(lane: str) -> sa.Function[None]:
+    """Return the call that wakes the senders at commit; in RETURNING it costs no statement of its own."""
+    return sa.func.pg_notify(CHANNEL, lane)

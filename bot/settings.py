@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
+from annotated_types import Gt
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -31,8 +32,10 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def parse_span(value: object) -> object:
     """Turn `90s`, `15m`, `24h` into a span; anything else is left to pydantic."""
-    if not isinstance(value, str) or value.startswith(("P", "-P")):  # ISO 8601, as records are stored
-        return value
+    if isinstance(value, timedelta) or (isinstance(value, str) and value.startswith("P")):
+        return value  # ISO 8601, as records are stored
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} has no unit; write a span such as 30s, 15m or 24h")  # noqa: TRY004 - pydantic's
     for unit in ("ms", "s", "m", "h", "d"):
         number = value.removesuffix(unit)
         if number != value and number.replace(".", "", 1).isdigit():
@@ -41,6 +44,9 @@ def parse_span(value: object) -> object:
 
 
 Span = Annotated[timedelta, BeforeValidator(parse_span)]
+Wait = Annotated[timedelta, BeforeValidator(parse_span), Gt(timedelta(0))]
+Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class Section(BaseModel):
@@ -82,27 +88,27 @@ class Environment(Section):
 class Durations(Section):
     """Every wait of the runbook (facts: deploy.md section 5); divided by the time scale when read."""
 
-    approval: Span = Field(default=timedelta(minutes=30), description="an unanswered request expires")
-    prepare: Span = Field(default=timedelta(minutes=10), description="the idle colour must be stable by then")
-    prepare_poll: Span = timedelta(seconds=5)
-    verify: Span = Field(default=timedelta(seconds=300), description="runbook: --timeout 300")
-    verify_poll: Span = timedelta(seconds=15)
-    observe: Span = Field(default=timedelta(seconds=120), description="traffic must follow the weights by then")
-    observe_poll: Span = timedelta(seconds=5)
-    observe_window: Span = timedelta(seconds=20)
-    bake: Span = Field(default=timedelta(minutes=15), description="watch after the switch")
-    tick: Span = Field(default=timedelta(seconds=30), description="one look at the metrics; at least 2 scrapes")
-    hard_window: Span = timedelta(minutes=2)
-    evaluate_window: Span = timedelta(minutes=5)
-    baseline_window: Span = timedelta(hours=1)
-    answer: Span = Field(default=timedelta(minutes=10), description="an unanswered question rolls back")
-    blind: Span = Field(default=timedelta(minutes=10), description="blind for so long: ask")
-    no_data: Span = Field(default=timedelta(minutes=5), description="no traffic for so long: ask")
-    unhealthy: Span = Field(default=timedelta(seconds=60), description="healthy < desired for so long: harm")
-    drain: Span = Field(default=timedelta(seconds=300), description="runbook: 5 minutes")
-    drain_poll: Span = timedelta(seconds=10)
-    hold: Span = Field(default=timedelta(hours=24), description="runbook: keep blue 24 hours")
-    card_gap: Span = Field(
+    approval: Wait = Field(default=timedelta(minutes=30), description="an unanswered request expires")
+    prepare: Wait = Field(default=timedelta(minutes=10), description="the idle colour must be stable by then")
+    prepare_poll: Wait = timedelta(seconds=5)
+    verify: Wait = Field(default=timedelta(seconds=300), description="runbook: --timeout 300")
+    verify_poll: Wait = timedelta(seconds=15)
+    observe: Wait = Field(default=timedelta(seconds=120), description="traffic must follow the weights by then")
+    observe_poll: Wait = timedelta(seconds=5)
+    observe_window: Wait = timedelta(seconds=20)
+    bake: Wait = Field(default=timedelta(minutes=15), description="watch after the switch")
+    tick: Wait = Field(default=timedelta(seconds=30), description="one look at the metrics; at least 2 scrapes")
+    hard_window: Wait = timedelta(minutes=2)
+    evaluate_window: Wait = timedelta(minutes=5)
+    baseline_window: Wait = timedelta(hours=1)
+    answer: Wait = Field(default=timedelta(minutes=10), description="an unanswered question rolls back")
+    blind: Wait = Field(default=timedelta(minutes=10), description="blind for so long: ask")
+    no_data: Wait = Field(default=timedelta(minutes=5), description="no traffic for so long: ask")
+    unhealthy: Wait = Field(default=timedelta(seconds=60), description="healthy < desired for so long: harm")
+    drain: Wait = Field(default=timedelta(seconds=300), description="runbook: 5 minutes")
+    drain_poll: Wait = timedelta(seconds=10)
+    hold: Wait = Field(default=timedelta(hours=24), description="runbook: keep blue 24 hours")
+    card_gap: Wait = Field(
         default=timedelta(seconds=2),
         description="between two updates of one card: Slack allows about 50 a minute; never scaled",
     )
@@ -111,24 +117,24 @@ class Durations(Section):
 class Thresholds(Section):
     """The runbook's limits (runbook.md `When to Rollback`, facts deploy.md section 4.3)."""
 
-    error_rate_harm: float = Field(default=0.01, description="share of requests; immediate rollback above it")
-    error_rate_evaluate: float = Field(default=0.005, description="share of requests; evaluate above it")
-    latency_ratio_harm: float = Field(default=2.0, description="P95 against the baseline; immediate rollback")
-    latency_ratio_evaluate: float = Field(default=1.5, description="P95 against the baseline; evaluate")
-    latency_floor_seconds: float = Field(default=0.5, description="P95 below it never counts as harm")
-    harm_min_errors: int = 5
-    harm_min_requests: int = 50
-    harm_ticks: int = 2
-    evaluate_min_errors: int = 3
-    evaluate_min_requests: int = 200
-    evaluate_ticks: int = 3
-    latency_min_requests: int = 300
-    latency_ticks: int = 3
-    provider_errors: int = Field(default=4, description="consecutive failed queries before the watch counts as blind")
-    write_seconds: float = Field(default=0.1, description="runbook: write < 100 ms")
-    read_seconds: float = Field(default=0.2, description="runbook: query < 200 ms")
-    probe_requests: int = Field(default=20, description="requests of the error probe through the test rule")
-    traffic_tolerance: float = Field(default=0.02, description="share of traffic that may differ from the weight")
+    error_rate_harm: Amount = Field(default=0.01, description="share of requests; immediate rollback above it")
+    error_rate_evaluate: Amount = Field(default=0.005, description="share of requests; evaluate above it")
+    latency_ratio_harm: Amount = Field(default=2.0, description="P95 against the baseline; immediate rollback")
+    latency_ratio_evaluate: Amount = Field(default=1.5, description="P95 against the baseline; evaluate")
+    latency_floor_seconds: Amount = Field(default=0.5, description="P95 below it never counts as harm")
+    harm_min_errors: Count = 5
+    harm_min_requests: Count = 50
+    harm_ticks: Count = 2
+    evaluate_min_errors: Count = 3
+    evaluate_min_requests: Count = 200
+    evaluate_ticks: Count = 3
+    latency_min_requests: Count = 300
+    latency_ticks: Count = 3
+    provider_errors: Count = Field(default=4, description="consecutive failed queries before the watch counts as blind")
+    write_seconds: Amount = Field(default=0.1, description="runbook: write < 100 ms")
+    read_seconds: Amount = Field(default=0.2, description="runbook: query < 200 ms")
+    probe_requests: Count = Field(default=20, description="requests of the error probe through the test rule")
+    traffic_tolerance: Amount = Field(default=0.02, description="share of traffic that may differ from the weight")
 
 
 class Metrics(Section):
@@ -163,7 +169,7 @@ class Config(Section):
     durations: Durations = Durations()
     thresholds: Thresholds = Thresholds()
     metrics: Metrics = Metrics()
-    ladder: tuple[Level, ...] = RUNBOOK_LADDER
+    ladder: tuple[Level, ...] = Field(default=RUNBOOK_LADDER, min_length=1)
 
 
 class Settings(BaseSettings):
@@ -200,6 +206,8 @@ class Settings(BaseSettings):
     def _check(self) -> Self:
         if bool(self.slack_bot_token) and not (self.slack_app_token or self.slack_signing_secret):
             raise ValueError("SLACK_BOT_TOKEN needs SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP)")
+        if self.database_url and not self.database_url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("DATABASE_URL must begin with postgresql://")
         return self
 
     def environment(self, name: str) -> Environment:
@@ -228,9 +236,13 @@ def _config(settings: Settings) -> Config:
             raise Misconfigured(f"OPSBOT_CONFIG names {path}, which does not exist")
         return settings.config
     try:
-        return Config.model_validate(tomllib.loads(path.read_text()))
-    except tomllib.TOMLDecodeError as error:
+        return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise Misconfigured(f"{path}: {'; '.join(_findings(error))}") from error
 
 
 def _findings(error: ValidationError) -> list[str]:

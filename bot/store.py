@@ -1,12 +1,15 @@
 """The bot's own PostgreSQL: one engine, sessions that are exactly one transaction, and our words for its failures."""
 
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import exc
+from sqlalchemy import event, exc
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bot.errors import Unavailable
@@ -14,6 +17,8 @@ from bot.errors import Unavailable
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 30
 POOL = 5
+TRUSTED = timedelta(seconds=1)
+"""A connection that was in use so lately is taken as alive: asking it costs as much as a short transaction."""
 
 # SQLSTATE classes 08 connection, 53 out of connections or disk, 57 shutting down or starting up,
 # and, as far as a caller can tell the same: 28 wrong password, 3D no such database.
@@ -46,13 +51,16 @@ class Database:
             pool_size=pool,
             max_overflow=pool,
             pool_timeout=CONNECT_SECONDS,
-            pool_pre_ping=True,
+            pool_use_lifo=True,
             connect_args={
                 "timeout": CONNECT_SECONDS,
                 "command_timeout": STATEMENT_SECONDS,
                 "server_settings": {"application_name": "opsbot", "timezone": "UTC"},
             },
         )
+        for moment in ("connect", "checkin"):
+            event.listen(self._engine.sync_engine, moment, _note_use)
+        event.listen(self._engine.sync_engine, "checkout", self._prove)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -78,6 +86,15 @@ class Database:
         """Give all connections back."""
         await self._engine.dispose()
 
+    def _prove(self, connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+        """Throw a connection away that died while it lay in the pool, as PostgreSQL's restart leaves them."""
+        if time.monotonic() - record.info["used"] < TRUSTED.total_seconds():
+            return
+        try:
+            self._engine.dialect.do_ping(connection)
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            raise exc.InvalidatePoolError from error
+
 
 async def execute(
     session: AsyncSession, statement: sa.TextClause, **values: object
@@ -94,6 +111,10 @@ def is_outage(error: exc.DBAPIError) -> bool:
         or isinstance(error, exc.OperationalError | exc.InterfaceError)
         or _code(error).startswith(_OUTAGE_CODES)
     )
+
+
+def _note_use(_: object, record: ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
 
 
 def _ailment(error: exc.DBAPIError) -> str:

@@ -4,11 +4,11 @@ from bot import blocks
 from bot.contract import Command, Reply, Request
 from bot.errors import Invalid
 from bot.services import Services
+from bot.settings import Strategy
 from commands import grammar
 from commands.rollout import clicks, desk, store
 
 FORM = "deploy_form"
-_STRATEGIES = ("blue-green",)
 _SWITCHES, _VALUED = ("dry-run", "replace-hold"), ("ticket", "strategy")
 
 
@@ -49,15 +49,22 @@ def _wish(words: grammar.Words, services: Services) -> desk.Wish:
             grammar.version(next((word for word in others if word.lower() not in known), others[0]))
         raise Invalid(f"I need one version and one environment, such as `/deploy v0.1.0 production`. {_NOTHING}")
     environment = grammar.environment(others[0], known)
-    strategy = words.flags.get("strategy", services.settings.environment(environment).strategy)
-    grammar.one_of(strategy, _STRATEGIES, "strategy that this version of opsbot carries out")
     return desk.Wish(
         version=grammar.version(versions[0]),
         environment=environment,
+        strategy=_strategy(services, environment, words.flags.get("strategy", "")),
         ticket=words.flags.get("ticket", ""),
         dry_run="dry-run" in words.flags,
         replace_hold="replace-hold" in words.flags,
     )
+
+
+def _strategy(services: Services, environment: str, wanted: str = "") -> Strategy:
+    """Return the strategy asked for, else the environment's. Raises Invalid for one that is not carried out yet."""
+    name = wanted or services.settings.environment(environment).strategy
+    if name != "blue-green":
+        grammar.one_of(name, ("blue-green",), "strategy that this version of opsbot carries out")
+    return "blue-green"
 
 
 async def _history(services: Services, names: tuple[str, ...]) -> Reply:
@@ -73,9 +80,18 @@ async def _submit(request: Request, services: Services) -> Reply:
         version = grammar.version(request.fields.get("version", "").strip())
     except Invalid as error:
         return Reply(errors={"version": error.sentence})
+    try:
+        environment = grammar.environment(request.fields.get("environment", ""), services.settings.config.environments)
+    except Invalid as error:
+        return Reply(errors={"environment": error.sentence})
+    try:
+        strategy = _strategy(services, environment)
+    except Invalid as error:
+        return Reply(errors={"environment": error.sentence})
     wish = desk.Wish(
         version=version,
-        environment=request.fields["environment"],
+        environment=environment,
+        strategy=strategy,
         ticket=request.fields.get("ticket", "").strip(),
         dry_run=bool(request.fields.get("dry_run")),
     )
@@ -106,8 +122,8 @@ _NOTHING = "Nothing was changed."
 COMMAND = Command(
     name="/deploy",
     summary="Deploy a version to an environment",
-    usage="<version> <environment> [--ticket KEY] [--dry-run] [--replace-hold] | status [id] | history [environment] "
-    "| pause|resume|abort <id> | help",
+    usage="<version> <environment> [--strategy blue-green] [--ticket KEY] [--dry-run] [--replace-hold] "
+    "| status [id] | history [environment] | pause|resume|abort <id> | help",
     examples=(
         "/deploy v0.1.0 staging",
         "/deploy v0.1.0 production --ticket OPS-1",

@@ -22,6 +22,13 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", 
 _numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep whole worlds and kills on one worker, one after the other: their deadlines are scaled, the cores are few."""
+    for item in items:
+        if {"e2e", "crash"} & set(item.path.parts):
+            item.add_marker(pytest.mark.xdist_group("world"))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator["Embedded"]:
     """A PostgreSQL of this test session, with the migrated template database in it."""

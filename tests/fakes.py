@@ -104,6 +104,7 @@ class FakePagerDuty:
     events: list[Mapping[str, object]] = field(default_factory=list)
     changes: list[Mapping[str, object]] = field(default_factory=list)
     failures: deque[OpsError] = field(default_factory=deque)
+    lost: deque[OpsError] = field(default_factory=deque)
     delay: float = 0.0
 
     async def send_event(self, event: Mapping[str, object]) -> str:
@@ -111,6 +112,8 @@ class FakePagerDuty:
         if self.failures:
             raise self.failures.popleft()
         self.events.append(event)
+        if self.lost:
+            raise self.lost.popleft()
         return str(event["dedup_key"])
 
     async def send_change(self, payload: Mapping[str, object]) -> None:

@@ -12,7 +12,7 @@ from bot.clients.ecs import ServiceState
 from bot.clients.elb import Rule, TargetGroup, TargetHealth
 from bot.clients.service import Answer
 from bot.contract import Request
-from bot.errors import NotFound, OpsError
+from bot.errors import NotFound, OpsError, Unavailable
 from bot.sender import Sender
 from bot.services import Place, Services
 from bot.settings import Config, Durations, Settings
@@ -46,7 +46,10 @@ QUICK = Durations(
 
 @dataclass
 class Cloud:
-    """One environment. Tests set what goes wrong; `writes` lists every outside write in order."""
+    """One environment. Tests set what goes wrong: `failures` once each, `down` until taken out again.
+
+    `writes` lists every outside write in order.
+    """
 
     images: dict[str, str] = field(default_factory=lambda: {"v0.0.9": "sha256:old", "v0.1.0": DIGEST})
     weights: dict[str, int] = field(default_factory=lambda: {BLUE: 100, GREEN: 0})
@@ -54,10 +57,13 @@ class Cloud:
     revision: dict[str, str] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
     failures: dict[str, list[OpsError]] = field(default_factory=dict)
+    down: set[str] = field(default_factory=set)
+    suspended: set[str] = field(default_factory=set)
     sick: bool = False
     error_share: float = 0.0
     p95: float = 0.15
     frozen_traffic: bool = False
+    baseline_misses: int = 0
     health_status: int = 200
 
     def place(self) -> Place:
@@ -135,9 +141,13 @@ class Cloud:
         return "registry/storage"
 
     async def suspend_scale_in(self, cluster, service):
+        self._fail("suspend")
+        self.suspended.add(service)
         return True
 
     async def resume(self, cluster, service):
+        self._fail("resume")
+        self.suspended.discard(service)
         return True
 
     async def firing(self):
@@ -146,6 +156,9 @@ class Cloud:
 
     async def scalar(self, query):
         self._fail("scalar")
+        if "[3600000ms]" in query and self.baseline_misses:
+            self.baseline_misses -= 1
+            raise Unavailable("the baseline cannot be read")
         new = 'color="green"' in query
         share = (self.weights[GREEN] if new else self.weights[BLUE]) / 100
         if self.frozen_traffic:
@@ -164,6 +177,8 @@ class Cloud:
         return Answer(status=status, seconds=0.001, body="up 1\n", json={"status": "healthy"})
 
     def _fail(self, call):
+        if call in self.down:
+            raise Unavailable(f"{call} does not answer")
         queue = self.failures.get(call)
         if queue:
             raise queue.pop(0)

@@ -9,6 +9,7 @@ class Ecr:
 
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
+        self._uris: dict[str, str] = {}
 
     async def digest(self, repository: str, tag: str) -> str:
         """Return the digest (`sha256:…`) that a tag points to now; NotFound when the repository or tag is missing."""
@@ -37,9 +38,11 @@ class Ecr:
 
     async def uri(self, repository: str) -> str:
         """Return the address of a repository, to be followed by `@` and a digest; NotFound when it is missing."""
-        answer = await self._aws.call("ecr", "describe_repositories", repositoryNames=[repository])
-        uri: str = answer["repositories"][0]["repositoryUri"]
-        return uri
+        # The address follows from account, region and name; whether the repository still exists, `digest` finds out.
+        if repository not in self._uris:
+            answer = await self._aws.call("ecr", "describe_repositories", repositoryNames=[repository])
+            self._uris[repository] = answer["repositories"][0]["repositoryUri"]
+        return self._uris[repository]
 
     async def tags_of(self, repository: str, digest: str) -> tuple[str, ...]:
         """Return the tags that an image carries; NotFound when the repository or image is missing."""

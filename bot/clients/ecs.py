@@ -15,6 +15,7 @@ Rollout: TypeAlias = Literal["COMPLETED", "IN_PROGRESS", "FAILED"]
 
 _LOOK_BACK = 20
 _TASKS_PER_CALL = 100
+_CONTENTS_KEPT = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ class Ecs:
 
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
+        self._contents: dict[str, definitions.Definition] = {}
 
     async def service(self, cluster: str, name: str) -> ServiceState:
         """Return the state of a service; NotFound when it is missing or deleted."""
@@ -54,8 +56,7 @@ class Ecs:
 
     async def image(self, task_definition_arn: str, container: str) -> str:
         """Return the image of one container of a task definition; NotFound when it has no such container."""
-        definition, _ = await self._definition(task_definition_arn)
-        image: str = definitions.container(definition, container)["image"]
+        image: str = definitions.container(await self._content(task_definition_arn), container)["image"]
         return image
 
     async def revision_for(self, base_task_definition: str, container: str, image: str) -> str:
@@ -103,6 +104,20 @@ class Ecs:
         answer = await self._aws.call("ecs", "describe_task_definition", taskDefinition=arn, include=["TAGS"])
         return answer["taskDefinition"], answer.get("tags", [])
 
+    async def _content(self, arn: str) -> definitions.Definition:
+        """Return what a revision says; it never changes once registered, so it is asked for once."""
+        known = self._contents.get(arn)
+        if known is not None:
+            return known
+        definition, _ = await self._definition(arn)
+        content = definitions.content(definition)
+        # A family's name instead of an ARN would mean another revision tomorrow.
+        if definition["taskDefinitionArn"] == arn:
+            if len(self._contents) >= _CONTENTS_KEPT:
+                self._contents.clear()
+            self._contents[arn] = content
+        return content
+
     async def _existing(self, base: definitions.Definition, wanted: definitions.Definition) -> str | None:
         answer = await self._aws.call(
             "ecs",
@@ -114,10 +129,8 @@ class Ecs:
         )
         newest = sorted(answer["taskDefinitionArns"], key=definitions.revision, reverse=True)[:_LOOK_BACK]
         for arn in newest:
-            definition, _ = await self._definition(arn)
-            if definitions.same(definitions.content(definition), wanted):
-                found: str = definition["taskDefinitionArn"]
-                return found
+            if definitions.same(await self._content(arn), wanted):
+                return str(arn)
         return None
 
     async def _registered(self, content: definitions.Definition, tags: list[dict[str, str]]) -> str:

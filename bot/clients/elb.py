@@ -3,6 +3,7 @@
 The weights live in one listener rule that holds both groups for ever. Who may write them, and when, is decided above.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,8 +86,10 @@ class Elb:
 
     async def group(self, group_arn: str) -> TargetGroup:
         """Return the settings of a target group; NotFound when it is missing."""
-        groups = await self._aws.call("elbv2", "describe_target_groups", TargetGroupArns=[group_arn])
-        attributes = await self._aws.call("elbv2", "describe_target_group_attributes", TargetGroupArn=group_arn)
+        groups, attributes = await asyncio.gather(
+            self._aws.call("elbv2", "describe_target_groups", TargetGroupArns=[group_arn]),
+            self._aws.call("elbv2", "describe_target_group_attributes", TargetGroupArn=group_arn),
+        )
         group = groups["TargetGroups"][0]
         values = {attribute["Key"]: attribute["Value"] for attribute in attributes["Attributes"]}
         return TargetGroup(

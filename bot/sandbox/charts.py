@@ -1,4 +1,4 @@
-"""What the page shows of the world: one point for each half second, the latest sixty, in the world's own seconds."""
+"""What the page shows of the world: one point for each half second, the latest sixty, per real second as in metrics."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,6 @@ def _line() -> deque[float]:
 class Charts:
     """Requests and errors per second of every colour."""
 
-    speed: float
     requests: dict[tuple[str, str], deque[float]] = field(default_factory=dict)
     errors: dict[tuple[str, str], deque[float]] = field(default_factory=dict)
 
@@ -29,9 +28,8 @@ class Charts:
         for name, view in views.items():
             for colour in view.sides:
                 tally, key = traffic.tally(name, colour), (name, colour)
-                span = seconds * self.speed
-                self.requests.setdefault(key, _line()).append(round(tally.requests / span, 2))
-                self.errors.setdefault(key, _line()).append(round(tally.errors / span, 3))
+                self.requests.setdefault(key, _line()).append(round(tally.requests / seconds, 2))
+                self.errors.setdefault(key, _line()).append(round(tally.errors / seconds, 3))
 
     def environments(self, views: Mapping[str, View]) -> list[dict[str, Any]]:
         """Return the environments for the page."""

@@ -6,23 +6,23 @@ import signal
 import tempfile
 from pathlib import Path
 
-from bot.errors import Invalid
-from bot.sandbox import play, stories
+from bot.errors import Invalid, Unavailable
+from bot.sandbox import play, stories, world
 from bot.sandbox.sandbox import Sandbox
 
 DONE, FAILED = 0, 1
 
 
 def main(given: argparse.Namespace) -> int:
-    """Run the sandbox and return the exit status. Raises Invalid for a story that does not exist."""
-    if given.speed <= 0:
-        raise Invalid("--speed must be more than 0, such as 10 (ten times faster than life)")
+    """Run the sandbox and return the exit status. Raises Invalid for a story or a speed that does not exist."""
+    if not world.SLOWEST <= given.speed <= world.FASTEST:
+        raise Invalid(f"--speed is {world.SLOWEST:g} to {world.FASTEST:g}, such as 10: ten times faster than life")
     if given.play == "list":
         for name, story in stories.STORIES.items():
             _say(f"{name:16} {story.summary}")
         return DONE
     if given.play is not None and given.play not in stories.STORIES:
-        raise Invalid(f"There is no story {given.play}; `opsbot sandbox --play list` lists them")
+        raise Invalid(f"There is no story {given.play}; there are {', '.join(stories.STORIES)}")
     with tempfile.TemporaryDirectory(prefix="opsbot-sandbox-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         if given.play is not None:
@@ -32,7 +32,7 @@ def main(given: argparse.Namespace) -> int:
 
 async def _serve(home: Path, given: argparse.Namespace) -> int:
     told = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     sandbox = Sandbox(home=home, speed=given.speed)
     try:
@@ -42,6 +42,10 @@ async def _serve(home: Path, given: argparse.Namespace) -> int:
         _say("  Try /deploy v0.1.0 production, or /deploy alone for the form")
         _say(f"  Time runs {given.speed:g} times faster; the bot's log is {home / 'bot.log'}; Ctrl-C ends everything\n")
         await told.wait()
+    except OSError as error:
+        raise Unavailable(
+            f"The sandbox cannot start: {error.strerror or error}. `--port 0` takes a free one"
+        ) from error
     finally:
         _say("Stopping …")
         await sandbox.stop()

@@ -80,12 +80,14 @@ class Sandbox:
         """Kill -9 the bot and leave it dead until `start_bot`."""
         assert self.bot is not None
         self._keep_bot = False
+        self._note("kill -9 the bot")
         self.bot.kill()
         await self.bot.gone()
 
     async def start_bot(self) -> None:
         """Start the bot again and wait until it is ready."""
         assert self.bot is not None
+        self._note("start the bot again")
         await self.bot.start()
         await self.bot.ready()
         self._keep_bot = True
@@ -108,13 +110,19 @@ class Sandbox:
         """Turn one switch. Raises KeyError for a name that nobody knows."""
         if name == "bot_killed":
             await (self.kill_bot() if on else self.start_bot())
-        elif name == "database_locked":
+            return
+        self._note(f"{name.replace('_', ' ')}: {'on' if on else 'off'}")
+        if name == "database_locked":
             assert self._server is not None
             await (self._locks.take(self._server.url("production")) if on else self._locks.release())
         elif name in _SLACK_FAULTS:
             self.slack.faults.set(_SLACK_FAULTS[name][0], on)
         else:
             await self.world.set_fault(name, on)
+
+    def _note(self, text: str) -> None:
+        """Write into the transcript what was done to the world."""
+        self.slack.workspace.note("sandbox", "fault", "", text)
 
     async def _start_databases(self) -> None:
         self._server = await asyncio.to_thread(embedded.start, self.home / "postgres")

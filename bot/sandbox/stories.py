@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from bot.sandbox.play import Play
+from bot.sandbox.slack.records import Message
 
 APPROVE, REJECT = "deploy_approve", "deploy_reject"
 ON_BLUE, ON_GREEN = {"blue": 100, "green": 0}, {"blue": 0, "green": 100}
@@ -30,10 +31,8 @@ class Story:
 
 async def deploy(play: Play) -> None:
     """Jane asks, may not approve herself, Bob approves; traffic moves, is watched, blue is held and retired."""
-    await play.type("jane", ASK)
-    await play.see("Waiting for approval")
-    refused = await play.click("jane", APPROVE)
-    play.hold(not refused.timed_out, "the click was not answered")
+    await _ask(play, ASK)
+    await play.click("jane", APPROVE)
     await play.see("someone else with the role approver", whom="jane")
     play.hold(play.weights() == ON_BLUE, "traffic moved before the approval")
     await play.click("bob", APPROVE)
@@ -42,74 +41,65 @@ async def deploy(play: Play) -> None:
     await play.see("Record of deployment")
     play.note("live_after_s", round(play.elapsed(), 1))
     await play.see("Finished v0.1.0 to production", scaled=BAKED)
-    switches = play.switches()
-    play.hold(len(switches) == 1, f"the rule was written {len(switches)} times")
-    play.hold(not play.sandbox.world.pages(), "somebody was paged")
-    play.note("weight_writes", len(switches))
+    await play.see("Deploy v0.1.0 to production: succeeded")
+    play.hold(_desired(play) == (0, 6), f"blue and green have {_desired(play)} tasks")
+    play.end(weights=ON_GREEN, writes=1, pages=0)
 
 
 async def bad_release(play: Play) -> None:
     """v0.1.1 fails 2 % of the requests after the switch: traffic goes back, an incident opens, level 1 is paged."""
-    await play.type("jane", "/deploy v0.1.1 production")
-    await play.see("Waiting for approval")
+    await _ask(play, "/deploy v0.1.1 production")
     await play.click("bob", APPROVE)
     await play.see("Rolled back", scaled=BAKED)
-    play.hold(play.weights() == ON_BLUE, f"the weights are {play.weights()}")
     await play.see("PagerDuty accepted the page")
-    pages = play.sandbox.world.pages()
-    play.hold(len(pages) == 1, f"{len(pages)} pages were sent")
-    details = play.sandbox.world.pagerduty.pager.events[0]["payload"]["custom_details"]
-    play.hold("/archives/" in details["thread"], "the page does not lead to the thread")
-    writes = play.switches()
-    play.hold(len(writes) == 2, f"the rule was written {len(writes)} times")  # noqa: PLR2004 - there and back
-    failed = await play.see("Watch errors and latency")
-    judged = float(failed.ts)
-    play.note("back_after_verdict_s", round(max(0.0, writes[-1] - judged), 2))
-    play.note("on_bad_release_s", round(writes[-1] - writes[0], 1))
-    play.hold(writes[-1] - judged < BACK_SECONDS, "the way back took longer than 30 s")
-    play.note("pages", len(pages))
+    await play.see("Deploy v0.1.1 to production: rolled back")
+    play.end(weights=ON_BLUE, writes=2, pages=1)
+    there, back = play.switches()
+    # The bot decides at some moment after the last look that it showed, so this is more than what its way back took.
+    looks = [entry.at for entry in play.sandbox.slack.log if entry.kind == "update" and entry.at < back]
+    play.note("on_bad_release_s", round(back - there, 1))
+    play.note("back_after_last_look_s", round(back - looks[-1], 2))
+    play.hold(back - looks[-1] < BACK_SECONDS, "the way back took longer than 30 s")
 
 
 async def never_healthy(play: Play) -> None:
     """v0.1.3 never gets healthy: no weight is written, green is scaled down again, level 1 is paged."""
-    await play.type("jane", "/deploy v0.1.3 production")
-    await play.see("Waiting for approval")
+    await _ask(play, "/deploy v0.1.3 production")
     await play.click("bob", APPROVE)
     await play.see("blue was not touched", scaled=BAKED)
-    play.hold(play.weights() == ON_BLUE, f"the weights are {play.weights()}")
-    writes = play.switches()
-    play.hold(not writes, "a weight was written")
     await play.see("PagerDuty accepted the page")
-    play.note("pages", len(play.sandbox.world.pages()))
+    await play.see("Deploy v0.1.3 to production: failed")
+    play.hold(_desired(play) == (6, 0), f"blue and green have {_desired(play)} tasks")
+    play.end(weights=ON_BLUE, writes=0, pages=1)
 
 
 async def denied(play: Play) -> None:
-    """Bob rejects with a reason; nothing is touched, and a late approval is answered."""
-    await play.type("jane", ASK)
-    await play.see("Waiting for approval")
+    """Bob rejects with a reason; nothing is touched, and a late approval is answered and changes nothing."""
+    card = await _ask(play, ASK)
     await play.click("bob", REJECT)
     await play.sandbox.slack.user("bob").submit({"reason": "not during the sale"})
     await play.see("Denied v0.1.0 to production")
     await play.see("not during the sale")
-    play.hold(not play.sandbox.world.calls(), "an outside call was made")
+    await _too_late(play, card, "Already denied by Bob Williams")
     await play.type("jane", "/deploy status")
     await play.see("No deployment is running", whom="jane")
+    play.hold(not play.sandbox.world.calls(), "an outside call was made")
+    play.end(weights=ON_BLUE, writes=0, pages=0)
 
 
 async def expired(play: Play) -> None:
     """Nobody answers in time: the request expires, nothing is touched, and the environment is free again."""
-    await play.type("jane", ASK)
-    await play.see("Waiting for approval")
+    card = await _ask(play, ASK)
     await play.see("Expired v0.1.0 to production", scaled=10 * 60.0)
+    await _too_late(play, card, "This request has expired")
+    await _ask(play, ASK)
     play.hold(not play.sandbox.world.calls(), "an outside call was made")
-    await play.type("jane", ASK)
-    await play.see("Waiting for approval")
+    play.end(weights=ON_BLUE, writes=0, pages=0)
 
 
 async def bot_killed(play: Play) -> None:
     """Kill -9 between the switch and its observation: the bot comes back and finishes; nothing happens twice."""
-    await play.type("jane", ASK)
-    await play.see("Waiting for approval")
+    await _ask(play, ASK)
     await play.click("bob", APPROVE)
     while play.weights() != ON_GREEN:
         play.hold(play.elapsed() < 60 + BAKED / play.sandbox.speed, "the traffic was never switched")
@@ -121,28 +111,38 @@ async def bot_killed(play: Play) -> None:
     await play.see("Resumed after a restart")
     play.note("resumed_after_s", round(time.time() - killed, 1))
     await play.see("v0.1.0 is live on production", scaled=BAKED)
-    writes = play.switches()
-    play.hold(len(writes) == 1, f"the rule was written {len(writes)} times")
-    play.hold(not play.sandbox.world.pages(), "somebody was paged")
-    said = [message.text for message in play.sandbox.slack.messages("llm-observatory-alerts")]
-    cards = [text for text in said if text.startswith("Deploy v0.1.0")]
-    play.hold(len(cards) == 1, f"there are {len(cards)} cards")
-    play.note("weight_writes", len(writes))
+    await play.see("Record of deployment")
+    play.end(weights=ON_GREEN, writes=1, pages=0)
 
 
 async def pagerduty_down(play: Play) -> None:
-    """PagerDuty is down when a bad release is rolled back: people are called in Slack, and the page is sent once."""
+    """PagerDuty is down when a deployment fails: people are called in Slack, and the page is sent once, later."""
     await play.sandbox.set_fault("pagerduty_down", on=True)
-    await play.type("jane", "/deploy v0.1.3 production")
-    await play.see("Waiting for approval")
+    await _ask(play, "/deploy v0.1.3 production")
     await play.click("bob", APPROVE)
     await play.see("PagerDuty did not take the page", scaled=BAKED)
     play.hold(not play.sandbox.world.pages(), "a page was counted while PagerDuty was down")
     await play.sandbox.set_fault("pagerduty_down", on=False)
     await play.see("PagerDuty accepted the page", scaled=40 * 60.0)
-    pages = play.sandbox.world.pages()
-    play.hold(len(pages) == 1, f"{len(pages)} pages were sent")
-    play.note("pages", len(pages))
+    play.end(weights=ON_BLUE, writes=0, pages=1)
+
+
+async def _ask(play: Play, command: str) -> Message:
+    """Let Jane ask, and return the card when it waits for approval."""
+    await play.type("jane", command)
+    return await play.see("Waiting for approval")
+
+
+async def _too_late(play: Play, card: Message, answer: str) -> None:
+    """Let Bob press a button that the card no longer shows: he is told why it does not count."""
+    await play.click("bob", APPROVE, on=card)
+    await play.see(answer, whom="bob")
+
+
+def _desired(play: Play) -> tuple[int, int]:
+    """Return how many tasks are wanted of blue and of green."""
+    world = play.sandbox.world
+    return world.colour("production", "blue").desired, world.colour("production", "green").desired
 
 
 STORIES: Mapping[str, Story] = {

@@ -40,7 +40,7 @@ class World:
         self._home = home
         self._port = port
         self._cloud = Cloud(speed=speed, home=home)
-        self._charts = Charts(speed)
+        self._charts = Charts()
         self._on: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
@@ -116,7 +116,7 @@ class World:
         (self._on.add if on else self._on.discard)(name)
 
     def panel(self) -> dict[str, Any]:
-        """Return what the page shows beside the channels; requests and errors are per second of the world."""
+        """Return what the page shows beside the channels; requests and errors are per real second."""
         return {
             "speed": self.speed,
             "environments": self._charts.environments(self.scraper.views),

@@ -2,6 +2,7 @@
 
 from bot import blocks
 from bot.contract import Block, Card
+from commands import grammar
 from commands.checks import Verdict, count
 from commands.rollout import plans, words
 from commands.rollout.records import Deployment, Plan, State, Status
@@ -48,7 +49,8 @@ def sentence(deployment: Deployment) -> str:
     """Return the card in one sentence: state, version, environment, what is next."""
     what = f"{deployment.version} to {deployment.environment}"
     if deployment.outcome is not None:
-        return f"Deploy {what}: {deployment.state}. {_capital(blocks.escape(deployment.outcome.reason))}."
+        reason = _capital(blocks.escape(deployment.outcome.reason.rstrip(".")))
+        return f"Deploy {what}: {deployment.state}. {reason}."
     if deployment.state is State.WAITING:
         missing = _missing(deployment)
         if not missing:
@@ -105,7 +107,8 @@ def _now(deployment: Deployment) -> str:
         number = names.index(running[-1].step) + 1 if running[-1].step in titles else 0
         title = titles.get(running[-1].step, running[-1].step)
         return f"step {number} of {len(names)}, {title[:1].lower()}{title[1:]}"
-    return "between two steps" if deployment.progress else "about to start"
+    ended = sum(1 for item in deployment.progress if item.status is Status.DONE)
+    return f"{ended} of {len(deployment.plan.steps)} steps done" if ended else "about to start"
 
 
 def _facts(deployment: Deployment, plan: Plan) -> Block:
@@ -123,9 +126,10 @@ def _facts(deployment: Deployment, plan: Plan) -> Block:
 
 def _checks(deployment: Deployment) -> str:
     found = count(deployment.findings)
-    summary = f":white_check_mark: {found[Verdict.PASS]} passed · :warning: {found[Verdict.WARN]} warnings"
     bad = found[Verdict.FAIL] + found[Verdict.UNKNOWN]
-    lines = [f"*Checks*  {summary} · :x: {bad} failed"]
+    counted = ((":white_check_mark:", "passed", found[Verdict.PASS]), (":warning:", "to look at", found[Verdict.WARN]))
+    parts = [f"{sign} {number} {word}" for sign, word, number in (*counted, (":x:", "failed", bad)) if number]
+    lines = [f"*Checks*  {' · '.join(parts)}"]
     lines += [
         f"{words.MARKS[finding.verdict]} {finding.check}: {blocks.escape(finding.evidence)}"
         for finding in deployment.findings
@@ -219,4 +223,5 @@ def _is_slack(deployment: Deployment) -> bool:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """Begin a sentence; a version at its beginning stays as it is written everywhere else."""
+    return text if grammar.is_version(text.partition(" ")[0]) else text[:1].upper() + text[1:]

@@ -48,12 +48,13 @@ def only(words: tuple[str, ...], complaint: str) -> str:
 async def _approve(request: Request, services: Services) -> Reply:
     deployment_id, _, shown = request.value.partition(":")
     ruling = await desk.decide(services, request, deployment_id, Choice.APPROVE, shown=shown)
-    return Reply(text=ruling.sentence)
+    return Reply(text=blocks.escape(ruling.sentence))
 
 
 async def _approve_by_mention(request: Request, services: Services) -> Reply:
     deployment_id = only(tuple(request.text.split()), "Say which one: `approve dep_…`")
-    return Reply(text=(await desk.decide(services, request, deployment_id, Choice.APPROVE, shown="")).sentence)
+    ruling = await desk.decide(services, request, deployment_id, Choice.APPROVE, shown="")
+    return Reply(text=blocks.escape(ruling.sentence))
 
 
 async def _ask_reason(request: Request, services: Services) -> Reply:
@@ -72,7 +73,9 @@ async def _reject(request: Request, services: Services) -> Reply:
     if not reason:
         return Reply(errors={"reason": "Please give a reason; nothing was changed."})
     ruling = await desk.decide(services, request, deployment_id, Choice.DENY, shown=shown, reason=reason)
-    return Reply(text=ruling.sentence) if ruling.counted else Reply(errors={"reason": ruling.sentence})
+    if not ruling.counted:
+        return Reply(errors={"reason": ruling.sentence})
+    return Reply(text=blocks.escape(ruling.sentence))
 
 
 async def _show_plan(request: Request, services: Services) -> Reply:

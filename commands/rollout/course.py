@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from bot import durable
 from bot.services import Services
-from commands.rollout import steps
+from commands.rollout import names, steps
 from commands.rollout.endings import Stop
 from commands.rollout.records import Done, State, Status, dump, restore
 
@@ -46,7 +46,7 @@ class Course:
             value: durable.Json = dump(await act(durable.services(), self.id, *args, **kwargs))
             return value
 
-        return restore(kind, await durable.step(act.__name__, run, attempts=_TRIES))
+        return restore(kind, await durable.step(names.STEPS[act], run, attempts=_TRIES))
 
     async def tell(
         self, act: Callable[Concatenate[Services, str, P], Awaitable[None]], *args: P.args, **kwargs: P.kwargs
@@ -56,7 +56,7 @@ class Course:
         async def run() -> None:
             await act(durable.services(), self.id, *args, **kwargs)
 
-        await durable.step(act.__name__, run, attempts=_TRIES)
+        await durable.step(names.STEPS[act], run, attempts=_TRIES)
 
     async def begin(self, step: str, detail: str = "") -> None:
         """Show a step as running; a pause or an abort asked for meanwhile takes effect before it."""

@@ -1,7 +1,7 @@
 """What people ask of deployments: open, decide, steer, answer. Each is one transaction with audit row and signal."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -9,6 +9,7 @@ from bot import audit, blocks, durable, outbox
 from bot.contract import Request
 from bot.errors import Refused
 from bot.services import Services
+from bot.settings import Strategy
 from commands.approval import gate
 from commands.approval.records import Choice, Ruling
 from commands.rollout import policy, scene, store
@@ -24,6 +25,7 @@ class Wish:
 
     version: str
     environment: str
+    strategy: Strategy
     ticket: str = ""
     dry_run: bool = False
     replace_hold: bool = False
@@ -33,22 +35,24 @@ async def open_deployment(services: Services, request: Request, wish: Wish) -> D
     """Record the deployment and start its workflow. The same request twice is one deployment. Raises Refused."""
     policy.may_ask(request.person)
     deployment_id = _id(request)
+    # Forms carry no channel, and Slack updates a card only where its channel is named by id.
+    channel = request.channel or await services.slack.channel_id(services.settings.slack_channel)
     async with services.database.transaction() as session:
         lease = await store.lease(session, wish.environment, request.at)
-        known = [
-            one for one in await store.unfinished(session) if one.environment == wish.environment and not one.dry_run
-        ]
+        known = [one for one in await store.unfinished(session, wish.environment) if not one.dry_run]
         if any(one.id == deployment_id for one in known):
             return await store.get(session, deployment_id)
         replaces = lease.holder if lease.held and lease.holder else ""
         if not wish.dry_run:
             policy.may_enter(lease, tuple(known), gives_up_hold=wish.replace_hold)
-        deployment = _new(services, request, wish, deployment_id, replaces=replaces)
+        deployment = _new(replace(request, channel=channel), wish, deployment_id, replaces=replaces)
+        takes = not wish.dry_run and not replaces
+        # The lease is locked, so the epoch that taking it gives is known.
+        deployment = replace(deployment, epoch=lease.epoch + 1 if takes else deployment.epoch)
         if not await store.add(session, deployment):
             return await store.get(session, deployment_id)
-        if not wish.dry_run and not replaces:
-            epoch = await store.take_lease(session, wish.environment, deployment_id, request.at)
-            deployment = await store.change(session, deployment_id, epoch=epoch)
+        if takes:
+            await store.take_lease(session, wish.environment, deployment_id, request.at)
         await _audit(
             session, request, "deployment_asked", deployment_id, version=wish.version, environment=wish.environment
         )
@@ -113,17 +117,17 @@ async def answer(services: Services, request: Request, deployment_id: str, kind:
     return deployment
 
 
-def _new(services: Services, request: Request, wish: Wish, deployment_id: DeploymentId, *, replaces: str) -> Deployment:
+def _new(request: Request, wish: Wish, deployment_id: DeploymentId, *, replaces: str) -> Deployment:
     return Deployment(
         id=deployment_id,
         environment=wish.environment,
         version=wish.version,
-        strategy=services.settings.environment(wish.environment).strategy,
+        strategy=wish.strategy,
         state=State.PLANNING,
         requested_by=request.person.id,
         requested_by_name=request.person.name,
         requested_by_email=request.person.email,
-        channel=request.channel or services.settings.slack_channel,
+        channel=request.channel,
         created_at=request.at,
         dry_run=wish.dry_run,
         ticket=wish.ticket,

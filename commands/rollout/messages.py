@@ -86,7 +86,12 @@ def ended(deployment: Deployment) -> str:
         State.DEGRADED: f":rotating_light: {_CHANNEL_MENTION} *Needs a person now {what}*",
     }[outcome.state]
     nothing = " Nothing was changed." if outcome.state in {State.REFUSED, State.DENIED, State.EXPIRED} else ""
-    lines = [f"{head}: {reason}.{nothing}", *(f"• {blocks.escape(item)}" for item in outcome.evidence)]
+    lines = [f"{head}: {reason.rstrip('.')}.{nothing}"]
+    # A single piece of evidence is the reason over again.
+    if len(outcome.evidence) > 1 or outcome.state is not State.REFUSED:
+        lines += [f"• {blocks.escape(item)}" for item in outcome.evidence]
+    if outcome.state is State.PLANNED:
+        lines.append(plan_text(deployment))
     if outcome.state is State.DEGRADED and deployment.plan is not None:
         lines += _by_hand(deployment.plan)
     return "\n".join(lines)

@@ -79,7 +79,7 @@ def _flat(value: object, prefix: str = "") -> dict[str, object]:
 
 
 def _step(step: Step, title: str, expected: timedelta, limit: timedelta) -> PlanStep:
-    return PlanStep(step=step, title=title, expected=expected, limit=limit)
+    return PlanStep(step=step, title=title, expected=min(expected, limit), limit=limit)
 
 
 def _other(side: Side) -> str:

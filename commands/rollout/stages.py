@@ -4,7 +4,7 @@ Order and deadlines: facts deploy.md section 5.1. The executor in `workflow.py` 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from commands.checks import Verdict, stopping
@@ -23,7 +23,6 @@ from commands.rollout.records import (
     TrafficLook,
     Verified,
 )
-
 
 _SWITCH_TRIES = 3
 """Facts deploy.md section 5.1 step 7: known to be unchanged, tried again at most so often."""
@@ -136,6 +135,9 @@ async def bake(run: Run) -> None:
             memory = await _ask(run, memory, said, reading.at)
         await run.course.note(f"{said.reason} · {memory.baked / limits.durations.bake:.0%} of the watch")
         await run.course.rest(run.rules.durations.tick)
+        # Without it the latency has no limit, so one miss must not leave the whole watch unguarded.
+        if limits.baseline.p95 is None:
+            limits = replace(limits, baseline=await run.course.do(Baseline, looks.baseline))
         reading = await run.course.do(Reading, looks.reading)
 
 

@@ -32,18 +32,14 @@ async def get(session: AsyncSession, deployment_id: str) -> Deployment:
 
 async def change(session: AsyncSession, deployment_id: str, **fields: object) -> Deployment:
     """Replace fields of a deployment under a row lock and return it. Raises NotFound."""
-    row = await session.get(DeploymentRow, deployment_id, with_for_update=True, populate_existing=True)
-    changed = dataclasses.replace(_record(row, deployment_id), **fields)  # type: ignore[arg-type]
-    await session.exec(update(DeploymentRow).where(col(DeploymentRow.id) == deployment_id).values(**_columns(changed)))
-    return changed
+    return await _write(session, dataclasses.replace(await _locked(session, deployment_id), **fields))  # type: ignore[arg-type]
 
 
 async def mark(
     session: AsyncSession, deployment_id: str, step: str, status: Status, *, detail: str, now: datetime
 ) -> Deployment:
     """Record how far a step is; the first mark of a step is its start."""
-    await session.get(DeploymentRow, deployment_id, with_for_update=True, populate_existing=True)
-    deployment = await get(session, deployment_id)
+    deployment = await _locked(session, deployment_id)
     before = next((item for item in deployment.progress if item.step == step), None)
     ended = status in {Status.DONE, Status.FAILED}
     item = Progress(
@@ -54,7 +50,7 @@ async def mark(
         finished_at=now if ended else None,
     )
     others = tuple(item if other.step == step else other for other in deployment.progress)
-    return await change(session, deployment_id, progress=others if before else (*others, item))
+    return await _write(session, dataclasses.replace(deployment, progress=others if before else (*others, item)))
 
 
 async def latest(session: AsyncSession, environment: str | None = None, most: int = 10) -> tuple[Deployment, ...]:
@@ -66,19 +62,22 @@ async def latest(session: AsyncSession, environment: str | None = None, most: in
     return _records(await session.exec(query))
 
 
-async def unfinished(session: AsyncSession) -> tuple[Deployment, ...]:
+async def unfinished(session: AsyncSession, environment: str | None = None) -> tuple[Deployment, ...]:
     """Return every deployment that is not at its end, oldest first."""
     states = [str(state) for state in OPEN_STATES]
     query = select(DeploymentRow).where(col(DeploymentRow.state).in_(states)).order_by(col(DeploymentRow.created_at))
+    if environment is not None:
+        query = query.where(col(DeploymentRow.environment) == environment)
     return _records(await session.exec(query))
 
 
 async def lease(session: AsyncSession, environment: str, now: datetime) -> Lease:
     """Return the environment's lease under a row lock, so that two askers are served one after the other."""
     fresh = insert(EnvironmentLeaseRow).values(environment=environment, epoch=0, held=False, since=now)
-    await session.exec(fresh.on_conflict_do_nothing())
-    row = await session.get(EnvironmentLeaseRow, environment, with_for_update=True, populate_existing=True)
-    assert row is not None
+    # A row that is there is written as it was: that locks it, in the one statement that also reads it.
+    same = {"environment": fresh.excluded.environment}
+    locked = fresh.on_conflict_do_update(index_elements=["environment"], set_=same).returning(EnvironmentLeaseRow)
+    row = (await session.exec(locked, execution_options={"populate_existing": True})).scalar_one()
     holder = DeploymentId(row.holder) if row.holder else None
     return Lease(environment=environment, epoch=row.epoch, holder=holder, held=row.held, since=row.since)
 
@@ -139,6 +138,16 @@ async def _set_lease(session: AsyncSession, environment: str, *, holder: str, he
         .returning(col(EnvironmentLeaseRow.epoch))
     )
     return cast("int", (await session.exec(statement)).scalar_one())
+
+
+async def _locked(session: AsyncSession, deployment_id: str) -> Deployment:
+    row = await session.get(DeploymentRow, deployment_id, with_for_update=True, populate_existing=True)
+    return _record(row, deployment_id)
+
+
+async def _write(session: AsyncSession, changed: Deployment) -> Deployment:
+    await session.exec(update(DeploymentRow).where(col(DeploymentRow.id) == changed.id).values(**_columns(changed)))
+    return changed
 
 
 def _columns(deployment: Deployment) -> dict[str, object]:

@@ -45,7 +45,7 @@ class Facts:
     rule: Read[Rule]
     blue: ColourFacts
     green: ColourFacts
-    series: Read[float]
+    series: Read[float | None]
     test_rule: Read[Answer]
     schema: Read[str]
     alerts: Read[tuple[str, ...]]
@@ -56,48 +56,59 @@ class Facts:
 
     def live(self, environment: Environment) -> Colour | None:
         """Return the colour with the majority of the weight, or None where that is not known."""
-        if self.rule.value is None:
-            return None
-        weights = self.rule.value.weights
-        return max(COLOURS, key=lambda colour: weights.get(environment.colour(colour).target_group, 0))
+        return _majority(self.rule, environment)
 
 
 async def survey(place: Place, environment: Environment, metrics: Metrics, version: str) -> Facts:
     """Read everything at the same time. Never raises an OpsError: what could not be read says why."""
-    image = asyncio.gather(
-        _read(place.ecr.digest(environment.repository, version)), _read(place.ecr.uri(environment.repository))
-    )
-    rule, blue, green, schema, alerts = await asyncio.gather(
-        _read(place.elb.rule(environment.listener_rule)),
+    (digest, uri), (rule, series, answer), blue, green, schema, alerts = await asyncio.gather(
+        _image(place, environment, version),
+        _rule_and_live(place, environment, metrics),
         _colour(place, environment, "blue"),
         _colour(place, environment, "green"),
         _schema(place),
         _read(place.prometheus.firing()),
     )
-    digest, uri = await image
-    facts = Facts(
+    return Facts(
         digest=digest,
         uri=uri,
         rule=rule,
         blue=blue,
         green=green,
-        series=Read(problem="the live colour is not known"),
-        test_rule=Read(problem="the live colour is not known"),
+        series=series,
+        test_rule=answer,
         schema=schema,
         alerts=alerts,
     )
-    return await _live(place, environment, metrics, facts)
 
 
-async def _live(place: Place, environment: Environment, metrics: Metrics, facts: Facts) -> Facts:
-    live = facts.live(environment)
+async def _image(place: Place, environment: Environment, version: str) -> tuple[Read[str], Read[str]]:
+    return await asyncio.gather(
+        _read(place.ecr.digest(environment.repository, version)), _read(place.ecr.uri(environment.repository))
+    )
+
+
+async def _rule_and_live(
+    place: Place, environment: Environment, metrics: Metrics
+) -> tuple[Read[Rule], Read[float | None], Read[Answer]]:
+    """Read the rule, and what can only be asked once it has said which colour is live."""
+    rule = await _read(place.elb.rule(environment.listener_rule))
+    live = _majority(rule, environment)
     if live is None:
-        return facts
+        unknown = "the live colour is not known"
+        return rule, Read(problem=unknown), Read(problem=unknown)
     series, answer = await asyncio.gather(
         _read(place.prometheus.scalar(queries.present(metrics, environment.colour(live).selector))),
         _read(place.storage.probe("/health", header=(environment.test_header, live))),
     )
-    return Facts(**{**vars(facts), "series": series, "test_rule": answer})
+    return rule, series, answer
+
+
+def _majority(rule: Read[Rule], environment: Environment) -> Colour | None:
+    if rule.value is None:
+        return None
+    weights = rule.value.weights
+    return max(COLOURS, key=lambda colour: weights.get(environment.colour(colour).target_group, 0))
 
 
 async def _colour(place: Place, environment: Environment, name: Colour) -> ColourFacts:

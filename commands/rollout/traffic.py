@@ -41,25 +41,13 @@ async def shift(
     assert plan is not None
     if not await _intend(database, deployment, weights):
         return Shift(code="fenced", sentence="another deployment has taken over this environment; nothing was written")
-    try:
-        found = dict((await elb.rule(plan.rule)).weights)
-    except OpsError as error:
-        if expected is not None:
-            return Shift(
-                code="unchanged", sentence=f"the weights could not be read, nothing was written: {error.sentence}"
-            )
-        found = {}
-    if found == dict(weights):
-        return _result("done", plan, found, "the weights were already there")
-    if expected is not None and found != dict(expected):
-        sentence = f"somebody else changed the weights to {_words(plan, found)}; nothing was written"
-        return _result("drift", plan, found, sentence)
-    return await _write(elb, plan, weights)
-
-
-async def _write(elb: Elb, plan: Plan, weights: Mapping[str, int]) -> Shift:
     problem = ""
     for attempt in range(_TRIES):
+        # Before each try: an earlier one without an answer may have worked.
+        needless = await _needless(elb, plan, weights, expected)
+        if needless is not None:
+            unsure = bool(problem) and needless.code == "unchanged"
+            return await _after_failure(elb, plan, weights, problem) if unsure else needless
         try:
             await elb.set_weights(plan.rule, weights)
             return await _read_back(elb, plan, weights)
@@ -69,6 +57,24 @@ async def _write(elb: Elb, plan: Plan, weights: Mapping[str, int]) -> Shift:
         except OpsError as error:
             return Shift(code="unchanged", sentence=f"the load balancer refused the weights: {error.sentence}")
     return await _after_failure(elb, plan, weights, problem)
+
+
+async def _needless(
+    elb: Elb, plan: Plan, weights: Mapping[str, int], expected: Mapping[str, int] | None
+) -> Shift | None:
+    """Return why nothing is to be written, or None. The way back is written even where nothing can be read."""
+    try:
+        found = dict((await elb.rule(plan.rule)).weights)
+    except OpsError as error:
+        if expected is None:
+            return None
+        return Shift(code="unchanged", sentence=f"the weights could not be read, nothing was written: {error.sentence}")
+    if found == dict(weights):
+        return _result("done", plan, found, "the weights were already there")
+    if expected is not None and found != dict(expected):
+        sentence = f"somebody else changed the weights to {_words(plan, found)}; nothing was written"
+        return _result("drift", plan, found, sentence)
+    return None
 
 
 async def _after_failure(elb: Elb, plan: Plan, weights: Mapping[str, int], problem: str) -> Shift:

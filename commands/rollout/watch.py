@@ -247,8 +247,12 @@ def _latency_sentence(reading: Reading, limits: Limits, ratio: float) -> str:
 
 
 def _p95_limit(limits: Limits) -> str:
-    base = limits.baseline.p95
-    return f" (limit {limits.thresholds.latency_ratio_harm * base * 1000:.0f} ms)" if base is not None else ""
+    """Name the P95 above which the traffic goes back: the ratio to the baseline, and never below the floor."""
+    if limits.baseline.p95 is None:
+        return ""
+    wanted = limits.thresholds
+    most = max(wanted.latency_ratio_harm * limits.baseline.p95, wanted.latency_floor_seconds)
+    return f" (limit {most * 1000:.0f} ms)"
 
 
 def _seconds(span: timedelta) -> str:

@@ -99,7 +99,7 @@ async def _way_out(course: Course, plan: Plan, stop: Stop, rules: Rules) -> Outc
     if course.step:
         await course.tell(steps.mark, course.step, str(Status.FAILED), stop.reason)
     if course.touched:
-        await course.do(Done, steps.resume_scaling)
+        await _scaling_resumed(course, rules)
     elif course.prepared:
         await _idle_stopped(course, rules)
     await course.tell(planning.withdraw)
@@ -125,6 +125,14 @@ async def _seen_back(course: Course, shift: Shift, rules: Rules) -> Shift:
         await course.breathe(rules.durations.observe_poll)
         look = await course.do(TrafficLook, looks.traffic)
     return endings.seen(shift, look)
+
+
+async def _scaling_resumed(course: Course, rules: Rules) -> None:
+    for _ in range(_BACK_TRIES):
+        done = await course.do(Done, steps.resume_scaling)
+        if done.code != "retry":
+            return
+        await course.breathe(rules.durations.prepare_poll)
 
 
 async def _idle_stopped(course: Course, rules: Rules) -> None:

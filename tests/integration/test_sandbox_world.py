@@ -442,7 +442,7 @@ async def test_the_panel_has_the_shape_the_page_draws(world):
     assert set(colour) == {"name", "version", "weight", "healthy", "desired", "rps", "errors"}
     assert 0 < len(colour["rps"]) <= 60
     live = next(each for each in panel["environments"][0]["colours"] if each["weight"] == 100)
-    assert live["rps"][-1] == pytest.approx(100, rel=0.3)
+    assert live["rps"][-1] == pytest.approx(100 * SPEED, rel=0.3)
     assert [each["level"] for each in panel["pages"]] == [1, 2, 3, 4]
     assert {each["name"] for each in panel["faults"]} == {
         "aws_throttled", "aws_timeout", "slow_propagation", "prometheus_blind", "prometheus_frozen", "pagerduty_down",

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from bot.sandbox.slack import chart
 
+HARM: Final = 0.01
+"""Share of errors above which the runbook goes back."""
 _WIDTH: Final = 250
 _HEIGHT: Final = 40
 
@@ -58,15 +60,17 @@ def _side(each: Mapping[str, Any]) -> str:
 def _chart(title: str, key: str, colours: Sequence[Mapping[str, Any]]) -> str:
     rows = {_colour(each): [float(value) for value in each.get(key, [])][-60:] for each in colours}
     most = max((value for row in rows.values() for value in row), default=0.0)
-    top = max(most * 1.15, 1.0)
+    limit = HARM * max((value for each in colours for value in each.get("rps", [])), default=0.0)
+    # Errors are drawn against the limit, so that the usual few of a healthy service stay flat.
+    top = max(most * 1.15, 1.0, limit if key == "errors" else 0.0)
     lines = "".join(
         chart.sparkline(row, top, kind=name, width=_WIDTH, height=_HEIGHT) for name, row in rows.items() if any(row)
     )
     now = sum(row[-1] for row in rows.values() if row)
     box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{title}"'
     picture = f"<svg {box}>{lines}</svg>"
-    calm = " calm" if key == "errors" and now == 0 else ""
-    return f'<div class="spark {key}{calm}"><span>{title}</span><b>{now:.1f}</b>{picture}</div>'
+    high = " high" if key == "errors" and now > limit else ""
+    return f'<div class="spark {key}{high}"><span>{title}</span><b>{now:,.0f}</b>{picture}</div>'
 
 
 def _pages(pages: Sequence[Mapping[str, Any]]) -> str:

@@ -18,12 +18,21 @@ _SKIPPED = {
 
 def plain_text(message: Message) -> str:
     """Return the fallback text and every text of the blocks, one block a line."""
-    return "\n".join(line for line in [_readable(message.text), blocks_text(message.blocks)] if line)
+    return "\n".join(line for line in [readable(message.text), blocks_text(message.blocks)] if line)
 
 
 def blocks_text(blocks: list[Json]) -> str:
     """Return every text of the blocks, one block a line."""
     return "\n".join(line for line in (_line(block) for block in blocks) if line)
+
+
+def readable(text: str) -> str:
+    """Return mrkdwn with its references, times and escapes resolved."""
+    text = re.sub(r"<(?:@|!subteam\^)(\w+)(?:\|[^>]*)?>", lambda found: f"@{_HANDLES.get(found[1], found[1])}", text)
+    text = re.sub(r"<!(here|channel|everyone)>", r"@\1", text)
+    text = re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", text)
+    text = re.sub(r"<[^|>\s]+\|([^>]*)>", r"\1", text)
+    return unescape_three(text)
 
 
 def _line(block: Json) -> str:
@@ -48,7 +57,7 @@ def _line(block: Json) -> str:
 
 def _texts(part: object) -> Iterator[str]:
     if isinstance(part, str):
-        yield _readable(part)
+        yield readable(part)
     elif isinstance(part, dict):
         for name, value in part.items():
             if name not in _SKIPPED:
@@ -56,10 +65,3 @@ def _texts(part: object) -> Iterator[str]:
     elif isinstance(part, list):
         for one in part:
             yield from _texts(one)
-
-
-def _readable(text: str) -> str:
-    text = re.sub(r"<(?:@|!subteam\^)(\w+)(?:\|[^>]*)?>", lambda found: f"@{_HANDLES.get(found[1], found[1])}", text)
-    text = re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", text)
-    text = re.sub(r"<[^|>\s]+\|([^>]*)>", r"\1", text)
-    return unescape_three(text)

@@ -1,7 +1,7 @@
 """Modals and home tabs: opening, stacking, updating and closing, with Slack's rules about each."""
 
 from bot.sandbox.slack import validate
-from bot.sandbox.slack.records import APP, BOT, TEAM, ApiError, Change, Json, View, controls
+from bot.sandbox.slack.records import APP, BOT, BOT_USER, TEAM, ApiError, Change, Json, View, controls
 from bot.sandbox.slack.workspace import Workspace
 
 DEEPEST_STACK = 3
@@ -34,7 +34,7 @@ def update(workspace: Workspace, view: View, content: Json, expected_hash: str |
     kept = {(block_id, element["action_id"]) for block_id, element in controls(fresh.blocks)}
     view.values = {key: value for key, value in view.values.items() if key in kept}
     view.content, view.hash, view.errors = fresh.content, fresh.hash, {}
-    workspace.note(BOT, "view_update", "modal", _title(view))
+    workspace.note(BOT_USER, "view_update", "modal", _title(view))
     workspace.tell(Change(kind="view", user=view.user))
     return view
 
@@ -47,7 +47,7 @@ def publish(workspace: Workspace, user: str, content: Json, expected_hash: str |
     view = _build(workspace, user, content)
     view.id = known.id if known else view.id
     workspace.homes[user] = view
-    workspace.note(BOT, "home", f"@{workspace.name(user)}", "App Home")
+    workspace.note(BOT_USER, "home", f"@{workspace.name(user)}", "App Home")
     workspace.tell(Change(kind="home", user=user))
     return view
 
@@ -112,7 +112,7 @@ def _build(workspace: Workspace, user: str, content: Json) -> View:
 
 
 def _opened(workspace: Workspace, view: View) -> View:
-    workspace.note(BOT, "view", f"@{workspace.name(view.user)}", _title(view))
+    workspace.note(BOT_USER, "view", f"@{workspace.name(view.user)}", _title(view))
     workspace.tell(Change(kind="view", user=view.user))
     return view
 

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from bot import blocks
+from bot.settings import Durations
 from commands.checks import failed, passed, warned
-from commands.rollout import card, messages
+from commands.rollout import card, messages, plans
 from commands.rollout.records import OPEN_STATES, Outcome, Progress, State, Status
-from tests.builders import NOON, changed, deployment, plan
+from tests.builders import NOON, changed, deployment, plan, side
 
 EVIL = "<!channel> *bold* & <@U0JANE>"
 FINDINGS = (passed("image", "there"), warned("alerts", "firing", EVIL), failed("rule", "weights", EVIL))
@@ -101,3 +102,45 @@ def test_the_record_names_who_when_and_what_was_observed():
 def test_the_plan_shows_every_step_with_its_duration():
     text = messages.plan_text(deployment())
     assert all(item.title in text for item in plan().steps)
+
+
+def test_a_dry_run_ends_with_its_whole_plan():
+    planned = changed(
+        deployment(state=State.PLANNED),
+        outcome=Outcome(state=State.PLANNED, code="dry_run", reason="This was a dry run; nothing was changed."),
+    )
+    text = messages.ended(planned)
+    assert "nothing was changed.\n" in text
+    assert all(item.title in text for item in plan().steps)
+
+
+def test_a_refusal_gives_its_only_reason_once_and_ends_its_sentences_once():
+    reason = "image: v9.9.9 is not there; push it."
+    refused = changed(
+        deployment(state=State.REFUSED),
+        outcome=Outcome(state=State.REFUSED, code="x", reason=reason, evidence=(reason,)),
+    )
+    assert messages.ended(refused).count("push it") == 1
+    assert "push it. Nothing was changed." in messages.ended(refused)
+    assert card.render(refused).text.endswith("push it.")
+
+
+def test_a_sentence_that_begins_with_a_version_keeps_it_as_it_is_written():
+    done = changed(
+        deployment(state=State.SUCCEEDED), outcome=Outcome(state=State.SUCCEEDED, code="done", reason="v0.1.0 is live")
+    )
+    assert card.render(done).text.endswith("succeeded. v0.1.0 is live.")
+    assert "V0.1.0" not in str(card.render(done).blocks)
+
+
+def test_checks_that_found_nothing_are_not_counted_with_a_warning_sign():
+    calm = str(card.render(shown(State.WAITING, findings=(passed("image", "there"),))).blocks)
+    assert "1 passed" in calm
+    assert ":warning:" not in calm
+    assert ":x:" not in calm
+    assert "1 to look at · :x: 1 failed" in str(card.render(shown(State.WAITING)).blocks)
+
+
+def test_no_step_is_planned_to_take_longer_than_it_may():
+    steps = plans.blue_green(Durations(), idle=side("green"), healthy_after=timedelta(hours=1))
+    assert all(item.expected <= item.limit for item in steps)

@@ -181,3 +181,11 @@ def test_another_doubt_is_asked_again():
 def test_blindness_that_goes_on_is_asked_about_again():
     blind = Reading(at=NOON, desired=6, problem="away", healthy=6)
     assert answered(blind, blind)[-1].code == "blind"
+
+
+def test_the_limit_that_is_shown_is_the_one_that_goes_back():
+    slow = reading(p95=0.33)
+    assert all(one.call is not Call.HARM for one in run(*[slow] * 10))
+    assert "P95 330 ms (limit 500 ms)" in watch.describe(slow, LIMITS)
+    burdened = watch.Limits(thresholds=Thresholds(), durations=Durations(), baseline=Baseline(p95=0.4, error_rate=0.0))
+    assert "(limit 800 ms)" in watch.describe(slow, burdened)

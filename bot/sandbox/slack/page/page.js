@@ -63,9 +63,11 @@ async function openPlace(place) {
 }
 
 async function openThread(ts) {
+  const stick = atEnd(byId("messages"));
   state.thread = ts;
   byId("thread").hidden = false;
   byId("app").classList.add("with-thread");
+  if (stick) toEnd(byId("messages"));
   const frame = await get("/ui/thread", { channel: state.place, ts });
   byId("thread-messages").innerHTML = frame.html;
   toEnd(byId("thread-messages"));
@@ -73,9 +75,11 @@ async function openThread(ts) {
 }
 
 function closeThread() {
+  const stick = atEnd(byId("messages"));
   state.thread = null;
   byId("thread").hidden = true;
   byId("app").classList.remove("with-thread");
+  if (stick) toEnd(byId("messages"));
   remember();
 }
 
