@@ -15,6 +15,7 @@ setup: .venv/.ready ## make .venv with everything that uv.lock names, and .venv/
 
 .venv/.ready: pyproject.toml uv.lock
 	test -x $(RUN)/python || $(PYTHON) -m venv .venv
+	$(RUN)/python -m pip --version >/dev/null 2>&1 || $(RUN)/python -m ensurepip >/dev/null
 	test -x $(UV) || $(RUN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
 	VIRTUAL_ENV=$(CURDIR)/.venv $(UV) sync --quiet --locked --inexact
 	touch $@

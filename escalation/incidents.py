@@ -29,7 +29,7 @@ async def report(session: AsyncSession, services: Services, trouble: Trouble, *,
         opened_at=now,
     )
     if not await store.add(session, incident):
-        return incident.id
+        return await store.open_under(session, trouble.key) or incident.id
     rung = ladder.first(incident.ladder, incident.severity)
     detail: dict[str, object] = {"title": incident.title, "evidence": list(trouble.evidence)}
     await store.note(session, incident.id, key=f"{incident.id}:opened", kind="opened", source="bot", detail=detail)

@@ -40,6 +40,13 @@ async def get(session: AsyncSession, incident_id: str) -> Incident | None:
     return _record(row) if row else None
 
 
+async def open_under(session: AsyncSession, dedup_key: str) -> IncidentId | None:
+    """Return the id of the open incident with this key, or None."""
+    query = select(IncidentRow.id).where(col(IncidentRow.dedup_key) == dedup_key, col(IncidentRow.state) != RESOLVED)
+    found = (await session.exec(query)).first()
+    return IncidentId(found) if found else None
+
+
 async def open_in(session: AsyncSession, environment: str) -> tuple[Incident, ...]:
     """Return the open incidents of an environment, oldest first."""
     query = select(IncidentRow).where(col(IncidentRow.environment) == environment)

@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 from botocore import exceptions
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 
 from bot.errors import Misconfigured, NotFound, OpsError, OutcomeUnknown, Refused, Throttled, Unavailable
 
@@ -97,8 +98,10 @@ class Aws:
         self._reply.lost = False
         try:
             answer: dict[str, Any] = getattr(self._client(service), operation)(**arguments)
-        except (exceptions.BotoCoreError, exceptions.ClientError) as error:
-            unknown = self._reply.lost and not operation.startswith(_READS)
+        except (exceptions.BotoCoreError, exceptions.ClientError, ResponseParserError) as error:
+            # An unreadable answer is that of something between AWS and us: botocore neither tells nor tries again.
+            lost = self._reply.lost or isinstance(error, ResponseParserError)
+            unknown = lost and not operation.startswith(_READS)
             raise _translated(error, f"AWS {service} {operation}", unknown=unknown) from error
         return answer
 
@@ -160,4 +163,6 @@ def _unanswered(error: Exception, call: str) -> OpsError:
         return Misconfigured(f"{call} could not be tried ({error}); set AWS_REGION and the AWS credentials of the bot.")
     if isinstance(error, exceptions.ParamValidationError):
         return Refused(f"{call} was not sent because its arguments are wrong ({error}); correct what was asked.")
-    return Unavailable(f"{call} got no answer ({error}); check the way to AWS and try again.")
+    # The parser quotes the whole answer after the first line.
+    reason = str(error).partition("\n")[0].rstrip(":")
+    return Unavailable(f"{call} got no answer ({reason}); check the way to AWS and try again.")

@@ -65,11 +65,11 @@ class Ecs:
         Registering is not idempotent, so one of the newest 20 revisions of the family is reused where it fits; else a
         new one is registered with the base's tags.
         """
-        base, tags = await self._definition(base_task_definition)
+        base = await self._content(base_task_definition)
         wanted = definitions.content(base)
         definitions.container(wanted, container)["image"] = image
         arn = await self._existing(base, wanted)
-        return arn or await self._registered(wanted, tags)
+        return arn or await self._registered(base_task_definition, wanted)
 
     async def update(
         self, cluster: str, name: str, *, task_definition: str | None = None, desired: int | None = None
@@ -133,7 +133,8 @@ class Ecs:
                 return str(arn)
         return None
 
-    async def _registered(self, content: definitions.Definition, tags: list[dict[str, str]]) -> str:
+    async def _registered(self, base_task_definition: str, content: definitions.Definition) -> str:
+        _, tags = await self._definition(base_task_definition)
         # Tags that begin with aws: are AWS's own, and it refuses to be given them.
         ours = [tag for tag in tags if not tag["key"].startswith("aws:")]
         tagged: dict[str, Any] = {"tags": ours} if ours else {}

@@ -57,6 +57,7 @@ class Cloud:
             stdin=asyncio.subprocess.PIPE,
             stdout=self._log_file,
             stderr=self._log_file,
+            start_new_session=True,  # Ctrl-C is for the sandbox, which then ends this process in its turn
         )
         try:
             async with asyncio.timeout(_START_SECONDS):

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import signal
 import tempfile
+from collections.abc import Coroutine
 from pathlib import Path
 
 from bot.errors import Invalid, Unavailable
@@ -37,7 +38,9 @@ async def _serve(home: Path, given: argparse.Namespace) -> int:
     sandbox = Sandbox(home=home, speed=given.speed)
     try:
         _say("Starting PostgreSQL, AWS, Prometheus, PagerDuty, Slack and the bot …")
-        url = await sandbox.start(given.port)
+        url = await _unless(told, sandbox.start(given.port))
+        if url is None:
+            return DONE
         _say(f"\n  Open {url}/?user=U0JANE (Jane asks) and {url}/?user=U0BOB (Bob approves)")
         _say("  Try /deploy v0.1.0 production, or /deploy alone for the form")
         _say(f"  Time runs {given.speed:g} times faster; the bot's log is {home / 'bot.log'}; Ctrl-C ends everything\n")
@@ -50,6 +53,18 @@ async def _serve(home: Path, given: argparse.Namespace) -> int:
         _say("Stopping …")
         await sandbox.stop()
     return DONE
+
+
+async def _unless(told: asyncio.Event, starting: Coroutine[None, None, str]) -> str | None:
+    """Return what the start returns, or None where Ctrl-C came first."""
+    start, stop = asyncio.create_task(starting), asyncio.create_task(told.wait())
+    await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+    if start.done():
+        stop.cancel()
+        return start.result()
+    start.cancel()
+    await asyncio.wait({start})
+    return None
 
 
 def _say(text: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.clients import embedded
+from bot.errors import OpsError
 from bot.sandbox import targets
 from bot.sandbox.process import BotProcess
 from bot.sandbox.slack.local import LocalSlack
@@ -34,7 +35,7 @@ class Sandbox:
         self.bot: BotProcess | None = None
         self.url = ""
         self._overrides = overrides
-        self._server: embedded.Embedded | None = None
+        self._databases: asyncio.Task[embedded.Embedded] | None = None
         self._keep_bot = True
         self._watch: asyncio.Task[None] | None = None
         self._locks = targets.Locks()
@@ -42,18 +43,21 @@ class Sandbox:
     async def start(self, port: int = 0) -> str:
         """Start every part and return the address of the page; the bot is ready when this returns."""
         self.home.mkdir(parents=True, exist_ok=True)
-        await asyncio.gather(self._start_databases(), self.world.start(), self._start_slack(port))
-        assert self._server is not None
+        # First, because only this can fail for a reason of the caller's: a port that is taken.
+        self.url = await self.slack.start("127.0.0.1", port)
+        # A thread cannot be cancelled: `stop` waits for what it started.
+        self._databases = asyncio.create_task(asyncio.to_thread(_databases, self.home / "postgres"))
+        server, _ = await asyncio.gather(asyncio.shield(self._databases), self.world.start())
         config = self.home / "opsbot.toml"
         config.write_text(self.world.config_toml() + self._overrides)
-        variables = self.world.environment_variables(f"{self.url}/api/", self._server.url())
+        variables = self.world.environment_variables(f"{self.url}/api/", server.url())
         variables |= {
             "OPSBOT_CONFIG": str(config),
             "OPSBOT_HOME": str(self.home),
             "SLACK_BOT_TOKEN": "xoxb-sandbox",
             "SLACK_APP_TOKEN": "xapp-sandbox",
-            "PRODUCTION_DATABASE_URL": self._server.url("production"),
-            "STAGING_DATABASE_URL": self._server.url("staging"),
+            "PRODUCTION_DATABASE_URL": server.url("production"),
+            "STAGING_DATABASE_URL": server.url("staging"),
             "LOG_FORMAT": "json",
         }
         self.bot = BotProcess(variables, self.home / "bot.log")
@@ -73,8 +77,9 @@ class Sandbox:
         await self._locks.release()
         await self.slack.close()
         await self.world.stop()
-        if self._server is not None:
-            await asyncio.to_thread(self._server.stop)
+        if self._databases is not None:
+            with contextlib.suppress(OpsError):
+                await asyncio.to_thread((await self._databases).stop)
 
     async def kill_bot(self) -> None:
         """Kill -9 the bot and leave it dead until `start_bot`."""
@@ -113,8 +118,7 @@ class Sandbox:
             return
         self._note(f"{name.replace('_', ' ')}: {'on' if on else 'off'}")
         if name == "database_locked":
-            assert self._server is not None
-            await (self._locks.take(self._server.url("production")) if on else self._locks.release())
+            await (self._lock() if on else self._locks.release())
         elif name in _SLACK_FAULTS:
             self.slack.faults.set(_SLACK_FAULTS[name][0], on)
         else:
@@ -124,12 +128,9 @@ class Sandbox:
         """Write into the transcript what was done to the world."""
         self.slack.workspace.note("sandbox", "fault", "", text)
 
-    async def _start_databases(self) -> None:
-        self._server = await asyncio.to_thread(embedded.start, self.home / "postgres")
-        await asyncio.to_thread(targets.create, self._server)
-
-    async def _start_slack(self, port: int) -> None:
-        self.url = await self.slack.start("127.0.0.1", port)
+    async def _lock(self) -> None:
+        assert self._databases is not None
+        await self._locks.take((await self._databases).url("production"))
 
     async def _keep_running(self) -> None:
         """Start a bot that ended by itself again, as any supervisor of a Procfile would."""
@@ -138,3 +139,9 @@ class Sandbox:
             await asyncio.sleep(_RESTART_SECONDS)
             if self._keep_bot and not self.bot.running:
                 await self.bot.start()
+
+
+def _databases(home: Path) -> embedded.Embedded:
+    server = embedded.start(home)
+    targets.create(server)
+    return server

@@ -73,6 +73,12 @@ async def void(session: AsyncSession, subject: str) -> ApprovalState:
     return await _close(session, subject, ApprovalState.VOIDED, also=ApprovalState.APPROVED)
 
 
+async def covers(session: AsyncSession, subject: str, plan_hash: str) -> bool:
+    """Tell whether the newest request of the subject is approved, and for exactly this plan."""
+    approval = await store.newest(session, subject)
+    return approval is not None and approval.state is ApprovalState.APPROVED and approval.plan_hash == plan_hash
+
+
 def vote_of(person: Person, choice: Choice, *, now: datetime, reason: str = "") -> Vote:
     """Return a person's decision."""
     return Vote(person=person.id, name=person.name, email=person.email, choice=choice, at=now, reason=reason)

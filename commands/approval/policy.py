@@ -41,6 +41,8 @@ def _settled(approval: Approval, now: datetime) -> tuple[str, str] | None:
 def _stale(approval: Approval, shown: str, now: datetime) -> tuple[str, str] | None:
     if now >= approval.expires_at:
         return ("expired", "This request has expired. Ask again with `/deploy`. Nothing was changed.")
+    if not shown and not approval.is_first:
+        return ("plan_unnamed", f"The plan has changed before: name it, {approval.plan_hash[:8]}. Nothing was changed.")
     if not approval.plan_hash.startswith(shown):
         return ("plan_changed", "The plan has changed since this button was shown. Look at the card and decide again.")
     return None

@@ -59,6 +59,11 @@ class Approval:
     expires_at: datetime
     votes: tuple[Vote, ...] = ()
 
+    @property
+    def is_first(self) -> bool:
+        """Tell whether its plan is the only one that was ever shown for the subject."""
+        return self.id.rpartition(":")[2] in {"", "1"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ruling:

@@ -181,9 +181,11 @@ def _approval_buttons(deployment: Deployment, what: str) -> list[Block]:
 def _running_buttons(deployment: Deployment, what: str) -> list[Block]:
     plan = deployment.plan
     old = f"{plan.live.colour} `{blocks.escape(plan.live.version)}`" if plan else "the old colour"
-    back = f"All traffic of *{deployment.environment}* goes to {old} and {deployment.version} gets none."
-    sure = blocks.confirm("Abort this deployment?", back, yes="Abort", no="Let it run", style="danger")
-    name = f"Go back to {plan.live.colour}" if plan and deployment.touched else "Abort"
+    name, back = "Abort", f"*{deployment.environment}* stays on {old} and {deployment.version} gets no traffic."
+    if plan and deployment.touched:
+        name = f"Go back to {plan.live.colour}"
+        back = f"All traffic of *{deployment.environment}* goes to {old} and {deployment.version} gets none."
+    sure = blocks.confirm(f"{name}?", back, yes=name, no="Let it run", style="danger")
     abort = blocks.button(name, ABORT, deployment.id, style="danger", confirm=sure, label=f"Abort deploy of {what}")
     if deployment.question:
         keep = blocks.confirm(

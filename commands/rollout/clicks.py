@@ -52,8 +52,9 @@ async def _approve(request: Request, services: Services) -> Reply:
 
 
 async def _approve_by_mention(request: Request, services: Services) -> Reply:
-    deployment_id = only(tuple(request.text.split()), "Say which one: `approve dep_…`")
-    ruling = await desk.decide(services, request, deployment_id, Choice.APPROVE, shown="")
+    deployment_id, _, shown = request.text.partition(" ")
+    only((deployment_id,) if deployment_id else (), "Say which one: `approve dep_…`")
+    ruling = await desk.decide(services, request, deployment_id, Choice.APPROVE, shown=shown.strip(" `"))
     return Reply(text=blocks.escape(ruling.sentence))
 
 

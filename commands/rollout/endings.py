@@ -92,7 +92,7 @@ def first_sentence(findings: tuple[Finding, ...]) -> str:
     """Return the first reason in words, and how many more there are."""
     first = findings[0]
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-    return f"{first.check}: {first.evidence}{more}"
+    return f"{first.check}: {first.evidence.rstrip('.')}{more}"
 
 
 def _untouched(stop: Stop, plan: Plan) -> Outcome:

@@ -18,7 +18,7 @@ def asked(deployment: Deployment) -> str:
     return (
         f":hourglass_flowing_sand: Waiting for {needed} approval{'s' if needed > 1 else ''} of this plan "
         f"(`{deployment.plan_hash[:8]}`) until {expires}. Use the buttons above, "
-        f"or mention me here: `approve {deployment.id}`."
+        f"or mention me here: `approve {deployment.id} {deployment.plan_hash[:8]}`."
     )
 
 

@@ -11,7 +11,7 @@ from commands.approval import gate
 from commands.approval.records import ApprovalState, Policy
 from commands.checks import Finding, failed, stopping
 from commands.rollout import messages, plans, preflight, scene, store, survey
-from commands.rollout.records import Preflight, Recheck, State
+from commands.rollout.records import Plan, Preflight, Recheck, State
 from commands.rollout.scene import Scene
 from escalation import incidents
 
@@ -71,7 +71,7 @@ async def look_again(services: Services, deployment_id: str) -> Recheck:
     """Compare the approved plan with the world just before it is carried out; a difference voids the approval."""
     at = await scene.enter(services, deployment_id)
     result = await _examine(at)
-    if result.plan is not None and plans.fingerprint(result.plan) == at.deployment.plan_hash:
+    if result.plan is not None and await _is_allowed(at, result.plan):
         taken = await _start(at)
         return Recheck(same=not taken, plan=result.plan, stopping=taken)
     changes = plans.differences(at.plan, result.plan) if result.plan else ()
@@ -85,6 +85,17 @@ async def look_again(services: Services, deployment_id: str) -> Recheck:
             await outbox.say(session, key=key, card=deployment_id, text=messages.plan_changed(changes))
         await _show(at, session)
     return Recheck(same=False, plan=result.plan, differences=changes, stopping=stopping(result.findings))
+
+
+async def _is_allowed(at: Scene, plan: Plan) -> bool:
+    """Tell whether this plan may start. A run that died after it recorded a changed plan comes here with the new one,
+    which nobody has approved: so the approval decides, and not the record alone.
+    """
+    digest = plans.fingerprint(plan)
+    if digest != at.deployment.plan_hash or not plan.approvals:
+        return digest == at.deployment.plan_hash
+    async with at.services.database.transaction() as session:
+        return await gate.covers(session, at.deployment.id, digest)
 
 
 async def _start(at: Scene) -> tuple[Finding, ...]:

@@ -165,7 +165,8 @@ async def finish(services: Services, deployment_id: str, outcome: Outcome) -> No
             await incidents.report(session, services, trouble, now=now)
         if changed.started_at is not None and outcome.state is not State.SUCCEEDED:
             text = messages.record(changed, now)
-            await outbox.say(session, key=scene.step_key(changed, "record"), card=changed.id, text=text)
+            # Not the key of `open_hold`: what was recorded as live may have been sent back since.
+            await outbox.say(session, key=scene.step_key(changed, "record:ended"), card=changed.id, text=text)
         await outbox.show_card(session, card=changed.id, kind=scene.CARD, channel=at.deployment.channel)
 
 

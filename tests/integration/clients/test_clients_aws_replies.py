@@ -123,6 +123,21 @@ async def test_a_reply_that_is_not_from_aws_is_no_answer(ecs):
         await read(await ecs(page))
 
 
+@pytest.mark.parametrize("status", [200, 502, 504])
+async def test_a_page_from_between_aws_and_us_is_no_answer_and_leaves_a_write_open(ecs, status):
+    """Load balancers and proxies answer text where ELB's protocol is XML; botocore's parser breaks on it."""
+
+    async def gateway(_request):
+        return web.Response(status=status, text="upstream request timeout")
+
+    aws = await ecs(gateway)
+    with pytest.raises(Unavailable, match="elbv2 describe_rules got no answer") as read:
+        await aws.call("elbv2", "describe_rules", RuleArns=["r"])
+    assert not isinstance(read.value, OutcomeUnknown)
+    with pytest.raises(OutcomeUnknown, match="may or may not have taken effect"):
+        await aws.call("elbv2", "modify_rule", RuleArn="r", Actions=[])
+
+
 async def test_a_write_to_a_closed_port_has_not_happened(closed_port, monkeypatch, ecs):
     aws = await ecs(fine)
     monkeypatch.setenv("AWS_ENDPOINT_URL", closed_port)

@@ -106,6 +106,20 @@ async def test_an_unknown_container_is_not_found(aws, script):
         await Ecs(aws).image(f"{FAMILY}:4", "web")
 
 
+async def test_what_a_revision_says_is_asked_for_once(aws, script):
+    describing(script, definition(4, OLD))
+    ecs = Ecs(aws)
+    assert [await ecs.image(f"{FAMILY}:4", name) for name in ("storage", "proxy")] == [OLD, "envoy:1"]
+
+
+async def test_the_newest_revision_of_a_family_is_asked_for_each_time(aws, script):
+    for revision, image in ((4, OLD), (5, NEW)):
+        answer = {"taskDefinition": definition(revision, image), "tags": []}
+        script("ecs", "describe_task_definition", {"taskDefinition": "storage", "include": ["TAGS"]}, answer)
+    ecs = Ecs(aws)
+    assert [await ecs.image("storage", "storage") for _ in range(2)] == [OLD, NEW]
+
+
 async def test_a_revision_that_already_says_the_same_is_reused(aws, script):
     base = definition(1, OLD, ("A", "1"), ("B", "2"))
     describing(script, base)
@@ -118,7 +132,6 @@ async def test_a_revision_that_already_says_the_same_is_reused(aws, script):
 async def test_the_base_itself_is_reused_when_it_has_the_image(aws, script):
     describing(script, definition(1, NEW))
     listing(script, 1)
-    describing(script, definition(1, NEW))
     assert await Ecs(aws).revision_for(f"{FAMILY}:1", "storage", NEW) == f"{FAMILY}:1"
 
 

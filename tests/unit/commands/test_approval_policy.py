@@ -49,6 +49,12 @@ def test_a_button_of_an_older_plan_is_refused():
     assert ruled(BOB, shown="0ld").code == "plan_changed"
 
 
+def test_an_approval_that_names_no_plan_counts_only_while_there_was_one_plan():
+    assert ruled(BOB, shown="").code == "approved"
+    assert ruled(BOB, shown="", id="dep_1:2").code == "plan_unnamed"
+    assert ruled(BOB, shown="abc123", id="dep_1:2").code == "approved"
+
+
 def test_two_approvals_need_two_people():
     first = gate.vote_of(BOB, Choice.APPROVE, now=NOON)
     two = Policy(needed=2)

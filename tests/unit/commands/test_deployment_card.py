@@ -144,3 +144,12 @@ def test_checks_that_found_nothing_are_not_counted_with_a_warning_sign():
 def test_no_step_is_planned_to_take_longer_than_it_may():
     steps = plans.blue_green(Durations(), idle=side("green"), healthy_after=timedelta(hours=1))
     assert all(item.expected <= item.limit for item in steps)
+
+
+def test_the_question_before_an_abort_says_what_becomes_of_the_traffic():
+    untouched = str(card.render(shown(State.RUNNING, progress=progress())).blocks)
+    assert "Abort?" in untouched
+    assert "gets no traffic" in untouched
+    moved = str(card.render(shown(State.HOLDING, progress=progress(), touched=True)).blocks)
+    assert "Go back to blue?" in moved
+    assert "All traffic of" in moved

@@ -2,6 +2,7 @@
 
 import pytest
 
+from commands.checks import failed
 from commands.rollout import endings
 from commands.rollout.endings import Stop
 from commands.rollout.records import Shift, State
@@ -51,3 +52,8 @@ def test_a_bug_of_ours_pages_and_says_so():
     outcome = endings.broken("watch", ValueError("boom"), touched=True)
     assert (outcome.state, outcome.pages) == (State.DEGRADED, True)
     assert "opsbot itself failed in step watch" in outcome.reason
+
+
+def test_the_first_of_several_reasons_ends_like_a_sentence():
+    found = (failed("image", "gone", "It is gone."), failed("rule", "gone", "It too."))
+    assert endings.first_sentence(found) == "image: It is gone (and 1 more)"
