@@ -58,11 +58,12 @@ class Course:
 
         await durable.step(names.STEPS[act], run, attempts=_TRIES)
 
-    async def begin(self, step: str, detail: str = "") -> None:
+    async def begin(self, step: str, *, marked: bool) -> None:
         """Show a step as running; a pause or an abort asked for meanwhile takes effect before it."""
         await self.checkpoint()
         self.step = step
-        await self.tell(steps.mark, step, str(Status.RUNNING), detail)
+        if not marked:
+            await self.tell(steps.mark, step, str(Status.RUNNING), "")
 
     async def done(self, detail: str) -> None:
         """Show the running step as done."""

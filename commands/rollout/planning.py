@@ -1,5 +1,6 @@
 """The steps before anything is changed: plan, ask, look again, let the request expire. Each is one durable step."""
 
+import asyncio
 from dataclasses import replace
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -9,9 +10,9 @@ from bot.contract import Person
 from bot.services import Services
 from commands.approval import gate
 from commands.approval.records import ApprovalState, Policy
-from commands.checks import Finding, failed, stopping
+from commands.checks import failed, stopping
 from commands.rollout import messages, plans, preflight, scene, store, survey
-from commands.rollout.records import Plan, Preflight, Recheck, State
+from commands.rollout.records import Plan, Preflight, Recheck, State, Status
 from commands.rollout.scene import Scene
 from escalation import incidents
 
@@ -71,9 +72,10 @@ async def look_again(services: Services, deployment_id: str) -> Recheck:
     """Compare the approved plan with the world just before it is carried out; a difference voids the approval."""
     at = await scene.enter(services, deployment_id)
     result = await _examine(at)
-    if result.plan is not None and await _is_allowed(at, result.plan):
-        taken = await _start(at)
-        return Recheck(same=not taken, plan=result.plan, stopping=taken)
+    if result.plan is not None and plans.fingerprint(result.plan) == at.deployment.plan_hash:
+        started = await _start(at, result.plan)
+        if started is not None:
+            return started
     changes = plans.differences(at.plan, result.plan) if result.plan else ()
     async with services.database.transaction() as session:
         await gate.void(session, deployment_id)
@@ -87,50 +89,45 @@ async def look_again(services: Services, deployment_id: str) -> Recheck:
     return Recheck(same=False, plan=result.plan, differences=changes, stopping=stopping(result.findings))
 
 
-async def _is_allowed(at: Scene, plan: Plan) -> bool:
-    """Tell whether this plan may start. A run that died after it recorded a changed plan comes here with the new one,
-    which nobody has approved: so the approval decides, and not the record alone.
+async def _start(at: Scene, plan: Plan) -> Recheck | None:
+    """Turn an approved request into a running deployment; one that replaces a hold takes the environment over now.
+
+    None where this plan is not approved: a run that died after it recorded a changed plan comes here with the new one,
+    so the approval decides, and not the record alone. The first step is marked here, in the same transaction.
     """
-    digest = plans.fingerprint(plan)
-    if digest != at.deployment.plan_hash or not plan.approvals:
-        return digest == at.deployment.plan_hash
-    async with at.services.database.transaction() as session:
-        return await gate.covers(session, at.deployment.id, digest)
-
-
-async def _start(at: Scene) -> tuple[Finding, ...]:
-    """Turn an approved request into a running deployment; one that replaces a hold takes the environment over now."""
     services, deployment = at.services, at.deployment
     async with services.database.transaction() as session:
         now = services.now()
+        if plan.approvals and not await gate.covers(session, deployment.id, deployment.plan_hash):
+            return None
         lease = await store.lease(session, deployment.environment, now)
         if lease.holder not in {None, deployment.id, deployment.replaces}:
             sentence = f"{lease.holder} has taken {deployment.environment} meanwhile"
-            return (failed("environment", "taken", sentence),)
+            return Recheck(same=False, plan=plan, stopping=(failed("environment", "taken", sentence),))
         epoch = deployment.epoch
         if lease.holder != deployment.id:
             epoch = await store.take_lease(session, deployment.environment, deployment.id, now)
         if lease.holder is not None and lease.holder != deployment.id:
             message = {"kind": "replaced", "name": deployment.id}
             await durable.signal(session, lease.holder, message, key=f"replaced:{deployment.id}")
-        changed = await store.change(
-            session, deployment.id, state=State.RUNNING, started_at=now, expires_at=None, epoch=epoch
-        )
+        fields = {"state": State.RUNNING, "started_at": now, "expires_at": None, "epoch": epoch}
+        changed = await store.change(session, deployment.id, **fields)
+        first = str(plan.steps[0].step)
+        await store.mark(session, deployment.id, first, Status.RUNNING, detail="", now=now)
         text = messages.started(changed)
         await outbox.say(session, key=scene.step_key(changed, "started"), card=deployment.id, text=text)
         digest = deployment.plan_hash
         await audit.record(session, actor="opsbot", action="started", subject=deployment.id, plan_hash=digest)
         await _show(at, session)
-    return ()
+    return Recheck(same=True, plan=plan)
 
 
 async def _examine(at: Scene) -> Preflight:
     services, deployment = at.services, at.deployment
     config = services.settings.config
-    facts = await survey.survey(at.place, at.environment, config.metrics, deployment.version)
-    async with services.database.transaction() as session:
-        standing = await store.standing(session, deployment.environment, deployment.version)
-        troubles = await incidents.open_in(session, deployment.environment)
+    facts, (standing, troubles) = await asyncio.gather(
+        survey.survey(at.place, at.environment, config.metrics, deployment.version), _known(at)
+    )
     wish = preflight.Wish(
         environment=deployment.environment,
         version=deployment.version,
@@ -138,9 +135,18 @@ async def _examine(at: Scene) -> Preflight:
         holder=deployment.replaces,
         gives_up_hold=deployment.gives_up_hold,
         ticket=deployment.ticket,
-        incidents=tuple(f"{one.id} ({one.severity})" for one in troubles),
+        incidents=troubles,
     )
     return replace(preflight.examine(facts, wish, at.environment, config), dry_run=deployment.dry_run)
+
+
+async def _known(at: Scene) -> tuple[str | None, tuple[str, ...]]:
+    """Return what the records say: the standing of the version, and the open incidents."""
+    environment = at.deployment.environment
+    async with at.services.database.transaction() as session:
+        standing = await store.standing(session, environment, at.deployment.version)
+        troubles = await incidents.open_in(session, environment)
+    return standing, tuple(f"{one.id} ({one.severity})" for one in troubles)
 
 
 async def _show(at: Scene, session: AsyncSession) -> None:

@@ -133,7 +133,9 @@ async def bake(run: Run) -> None:
             return
         if said.call is watch.Call.ASK:
             memory = await _ask(run, memory, said, reading.at)
-        await run.course.note(f"{said.reason} · {memory.baked / limits.durations.bake:.0%} of the watch")
+        # What is read now, also while a question is open: whoever answers it needs the latest numbers.
+        now = watch.describe(reading, limits)
+        await run.course.note(f"{now} · {memory.baked / limits.durations.bake:.0%} of the watch")
         await run.course.rest(run.rules.durations.tick)
         # Without it the latency has no limit, so one miss must not leave the whole watch unguarded.
         if limits.baseline.p95 is None:

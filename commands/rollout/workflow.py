@@ -58,8 +58,9 @@ async def _run(course: Course) -> Outcome:
 
 async def _carry_out(course: Course, plan: Plan, rules: Rules) -> None:
     run = stages.Run(course=course, plan=plan, rules=rules)
-    for item in plan.steps:
-        await course.begin(str(item.step))
+    for number, item in enumerate(plan.steps):
+        # Whoever starts the deployment marks its first step, so that the first write is not kept waiting.
+        await course.begin(str(item.step), marked=number == 0)
         await stages.STAGES[item.step](run)
 
 

@@ -266,6 +266,9 @@ async def test_an_abort_is_accepted_in_every_state_and_ends_on_the_old_colour(da
         assert done.state is State.ABORTED, done.outcome
         assert on.cloud.weights == {BLUE: 100, GREEN: 0}
         assert on.pagerduty.events == []
+        if moment == "holding":
+            # The record that was written when it went live is not the last word.
+            await until(lambda: _true("*Rollback performed:* yes" in on.said().rpartition("*Record of")[2]))
         with pytest.raises(Refused, match="already aborted"):
             await on.click(card.ABORT, deployment.id, CHARLIE)
 
@@ -296,6 +299,12 @@ async def test_doubt_is_asked_about_and_silence_goes_back(database, answer, stat
             return found if found.question else None
 
         await until(question)
+
+        async def current():
+            """The card shows what is read now, not only what was asked about."""
+            return next((one.detail for one in (await on.get(deployment.id)).progress if "P95" in one.detail), None)
+
+        await until(current)
         if answer:
             on.cloud.error_share = 0.0
             await on.click(answer, deployment.id, CHARLIE)
