@@ -23,10 +23,10 @@ _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep whole worlds and kills on one worker, one after the other: their deadlines are scaled, the cores are few."""
+    """Keep a file on one worker, and whole worlds and kills on one worker together: their deadlines are scaled."""
     for item in items:
-        if {"e2e", "crash"} & set(item.path.parts):
-            item.add_marker(pytest.mark.xdist_group("world"))
+        world = {"e2e", "crash"} & set(item.path.parts)
+        item.add_marker(pytest.mark.xdist_group("world" if world else item.path.name))
 
 
 @pytest.fixture(scope="session")

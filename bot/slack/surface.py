@@ -139,9 +139,11 @@ class Surface:
             log.warning("slack_act_unhandled", kind=act.kind, name=act.name, begun=begun)
             return replies.LATE.text if begun else replies.unknown(act)
         reference = secrets.token_hex(4).upper()
-        event = "slack_act_refused" if isinstance(error, OpsError) else "slack_act_crashed"
-        level = log.warning if isinstance(error, OpsError) else log.error
-        level(event, reference=reference, kind=act.kind, name=act.name, key=act.key, exc_info=error)
+        facts = {"reference": reference, "kind": act.kind, "name": act.name, "key": act.key}
+        if isinstance(error, OpsError):
+            log.warning("slack_act_refused", code=error.code, reason=error.sentence, **facts)
+        else:
+            log.error("slack_act_crashed", exc_info=error, **facts)
         return replies.failure(error, reference, begun=begun)
 
     async def _answer_failure(self, act: Act, text: str) -> BoltResponse:

@@ -51,6 +51,7 @@ async def prepare(run: Run) -> None:
 async def stabilise(run: Run) -> None:
     """Wait until every task of the idle colour runs the planned image and is healthy."""
     first: IdleLook | None = None
+    shown = ""
     while True:
         look = await run.course.do(IdleLook, looks.idle)
         first = first or look
@@ -62,6 +63,9 @@ async def stabilise(run: Run) -> None:
         if verdict.code == "failed" or late:
             after = " in time" if late else ""
             raise Stop("never_healthy", f"{run.plan.idle.colour} did not become healthy{after}: {verdict.sentence}")
+        if verdict.sentence != shown:
+            shown = verdict.sentence
+            await run.course.note(shown)
         await run.course.rest(run.rules.durations.prepare_poll)
 
 

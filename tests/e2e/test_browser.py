@@ -6,6 +6,7 @@ Leaves screenshots in tests/out; OPSBOT_SCREENSHOTS=docs renews the two that the
 import asyncio
 import os
 import re
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -37,6 +38,13 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed: apt-get install chromium"),
 ]
+
+
+@pytest.fixture
+def home():
+    """A folder outside pytest's own, which every pytest run as root closes to the user that PostgreSQL runs as."""
+    with tempfile.TemporaryDirectory(prefix="opsbot-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @asynccontextmanager
@@ -87,11 +95,11 @@ async def weight(page, colour: str) -> str:
     return (await side.locator(".weight").inner_text()).strip()
 
 
-async def test_jane_asks_bob_approves_and_the_traffic_moves_on_the_page(tmp_path):
+async def test_jane_asks_bob_approves_and_the_traffic_moves_on_the_page(home):
     """Completion, card, refused own approval, Bob's approval, thread, weights from blue to green, success."""
     from playwright.async_api import expect  # noqa: PLC0415
 
-    async with page_of(tmp_path) as (page, sandbox):
+    async with page_of(home) as (page, sandbox):
         box = page.locator("#composer textarea")
         await box.press_sequentially("/dep")
         await expect(page.locator("#composer .menu button.current b")).to_have_text("/deploy")

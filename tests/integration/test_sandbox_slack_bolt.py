@@ -55,9 +55,15 @@ FORM = {
 }
 
 
-def listeners(app: AsyncApp, heard: list[Any]) -> None:  # noqa: C901 -- one listener after another
+def listeners(app: AsyncApp, heard: list[Any]) -> None:
     """Register an echo bot that keeps what it heard."""
+    _commands(app, heard)
+    _buttons(app, heard)
+    _forms(app, heard)
+    _events(app, heard)
 
+
+def _commands(app: AsyncApp, heard: list[Any]) -> None:
     @app.command("/deploy")
     async def deploy(ack: Any, body: Any, client: Any) -> None:
         heard.append(body)
@@ -73,6 +79,8 @@ def listeners(app: AsyncApp, heard: list[Any]) -> None:  # noqa: C901 -- one lis
         await asyncio.sleep(0.6)
         await ack("too late")
 
+
+def _buttons(app: AsyncApp, heard: list[Any]) -> None:
     @app.action("approve")
     async def approve(ack: Any, body: Any, client: Any, respond: Any) -> None:
         heard.append(body)
@@ -89,6 +97,8 @@ def listeners(app: AsyncApp, heard: list[Any]) -> None:  # noqa: C901 -- one lis
         await ack()
         await client.views_open(trigger_id=body["trigger_id"], view=FORM)
 
+
+def _forms(app: AsyncApp, heard: list[Any]) -> None:
     @app.view("reason")
     async def reason(ack: Any, view: Any) -> None:
         words = view["state"]["values"]["why"]["v"]["value"]
@@ -109,6 +119,8 @@ def listeners(app: AsyncApp, heard: list[Any]) -> None:  # noqa: C901 -- one lis
         heard.append(body["type"])
         await ack()
 
+
+def _events(app: AsyncApp, heard: list[Any]) -> None:
     @app.event("app_mention")
     async def mention(event: Any, body: Any, client: Any) -> None:
         heard.append((body["event_id"], event["text"]))
