@@ -64,13 +64,18 @@ class Surface:
         await self._tell(act, await work)
 
     async def button(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> None:
-        """Answer a click to the clicker; its ack carries nothing, so it also goes out before a failure is told."""
+        """Answer a click to the clicker. A failure in time is left to `failed`, which acks: Bolt forgets an ack that it
+        has not sent yet when its listener fails.
+        """
         act = payloads.button(body)
         work = self._begin(act, self.buttons[act.name], context)
-        in_time = await self._in_time(work)
+        if await self._in_time(work):
+            reply = work.result()
+            await ack()
+            await self._tell(act, reply)
+            return
         await ack()
-        if not in_time:
-            await self._tell(act, replies.LATE)
+        await self._tell(act, replies.LATE)
         await self._tell(act, await work)
 
     async def view(self, ack: AsyncAck, body: Body, context: AsyncBoltContext) -> None:
