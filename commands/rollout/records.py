@@ -244,7 +244,6 @@ class TrafficLook:
     at: datetime
     live: float | None
     idle: float | None
-    in_flight: float | None = None
     problem: str = ""
 
 
