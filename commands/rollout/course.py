@@ -59,11 +59,14 @@ class Course:
         await durable.step(names.STEPS[act], run, attempts=_TRIES)
 
     async def begin(self, step: str, *, marked: bool) -> None:
-        """Show a step as running; a pause or an abort asked for meanwhile takes effect before it."""
-        await self.checkpoint()
-        self.step = step
+        """Show a step as running; a pause or an abort asked for meanwhile takes effect before it.
+
+        The first step is marked by whoever starts the deployment and has no traffic to move: it does not look back.
+        """
         if not marked:
+            await self.checkpoint()
             await self.tell(steps.mark, step, str(Status.RUNNING), "")
+        self.step = step
 
     async def done(self, detail: str) -> None:
         """Show the running step as done."""
@@ -88,16 +91,13 @@ class Course:
 
     async def checkpoint(self) -> None:
         """Take in what people asked for since the last wait. Raises Stop for an abort."""
-        await self.rest(timedelta(0))
-        while self.paused:
-            await self.rest(_REMINDER)
+        while await self._take(timedelta(0)) or self.paused:
+            if self.paused:
+                await self._take(_REMINDER)
 
     async def rest(self, span: timedelta) -> None:
-        """Wait, or wake early for a signal. Raises Stop for an abort."""
-        signal = await durable.receive(span)
-        while signal is not None:
-            await self._heed(_texts(signal))
-            signal = await durable.receive(timedelta(0))
+        """Wait, or wake early for one signal; a further one wakes the next wait. Raises Stop for an abort."""
+        await self._take(span)
 
     async def wait_for(self, kind: str, span: timedelta) -> dict[str, str] | None:
         """Wait for one kind of answer; None when none came in the whole span, whatever else arrived meanwhile."""
@@ -120,6 +120,12 @@ class Course:
     def answer(self) -> dict[str, str] | None:
         """Return the oldest answer to a question that has not been read yet."""
         return self.answers.pop(0) if self.answers else None
+
+    async def _take(self, span: timedelta) -> bool:
+        signal = await durable.receive(span)
+        if signal is not None:
+            await self._heed(_texts(signal))
+        return signal is not None
 
     async def _heed(self, signal: dict[str, str]) -> None:
         kind, name = signal["kind"], signal.get("name", "")

@@ -355,3 +355,17 @@ async def test_a_lost_role_is_noticed_at_the_click(database):
             card.APPROVE, deployment.id, stripped, value=f"{deployment.id}:{deployment.plan_hash[:16]}"
         )
         assert "Only people with the role approver" in reply.text
+
+
+async def test_an_abort_behind_another_signal_still_comes_before_the_next_step(database):
+    async with stage(database) as on:
+        deployment = await asked(on)
+        on.cloud.health_status = 500
+        await on.click(card.APPROVE, deployment.id, BOB, value=f"{deployment.id}:{deployment.plan_hash[:16]}")
+        await until(lambda: _true(on.cloud.tasks["storage-green"] == 6))
+        await on.click(card.PAUSE, deployment.id, JANE)
+        await on.click(card.ABORT, deployment.id, CHARLIE)
+        on.cloud.health_status = 200
+        done = await reached(on, deployment.id, *ENDS)
+        assert done.state is State.ABORTED
+        assert "weights 0/100" not in on.cloud.writes
