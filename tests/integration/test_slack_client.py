@@ -6,28 +6,13 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 from aiohttp import web
-from slack_server import SlackServer, no, ok
+from slack_server import no, ok
 
 from bot import blocks
 from bot.clients.slack import Slack, SlackGroup, SlackUser
 from bot.errors import NotFound, OutcomeUnknown, Refused, Throttled, Unavailable
 
 OLDEST = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-async def server():
-    server = SlackServer()
-    await server.start()
-    yield server
-    await server.stop()
-
-
-@pytest.fixture
-async def slack(server):
-    slack = Slack("xoxb-1", base_url=server.url)
-    yield slack
-    await slack.close()
 
 
 async def test_a_post_carries_its_card_and_unfurls_nothing(server, slack):
